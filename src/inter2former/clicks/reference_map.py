@@ -1,0 +1,176 @@
+"""The reference map: what is known about every pixel, from all clicks and the last prediction.
+
+Each pixel holds one of five states. A click writes a small disc of definite states; a prediction moves the states in
+between one step, so a pixel whose prediction is reversed is unknown for one round.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from enum import IntEnum
+from functools import lru_cache
+from math import floor
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from inter2former.config import ClickConfig
+from inter2former.prompt import Click
+
+__all__ = ["State", "apply_prediction", "blank_map", "stamp_clicks", "stamp_next_click"]
+
+
+class State(IntEnum):
+    """What is known about a pixel."""
+
+    DEFINITE_BACKGROUND = 0
+    POSSIBLE_BACKGROUND = 1
+    UNKNOWN = 2
+    POSSIBLE_FOREGROUND = 3
+    DEFINITE_FOREGROUND = 4
+
+
+StateMap = NDArray[np.uint8]
+
+# Row 0: where the newcomer says background; row 1: foreground; row 2: nothing. Column: the state before.
+_TOWARDS = np.array([[0, 1, 1, 2, 4], [0, 2, 3, 3, 4], [0, 1, 2, 3, 4]], dtype=np.uint8)
+# The same table behind one byte, 8 * row + state, for a single look-up per pixel.
+_LOOKUP = np.zeros(256, dtype=np.uint8)
+_LOOKUP[0:5], _LOOKUP[8:13], _LOOKUP[16:21] = _TOWARDS
+
+
+def stamp_clicks(
+    reference_map: StateMap, clicks: Sequence[Click], *, inner_radius: float, outer_radius: float = 0.0
+) -> StateMap:
+    """Write clicks into a reference map.
+
+    Pixels within `inner_radius` of a click become definite. Where discs of both kinds meet, the kind whose first click
+    comes later in `clicks` wins. Pixels in the ring around a disc move one step towards the kind of its click; where
+    rings of both kinds meet, and under a disc, rings have no effect. Discs are clipped at the edges of the map.
+
+    Args:
+        reference_map: (H, W) uint8, states 0..4; left unchanged.
+        clicks: clicks in pixels of the map (not of the original image), in the order they were made.
+        inner_radius: radius of the disc in pixels of the map, its rim included; >= 0.
+        outer_radius: width of the ring around the disc in pixels of the map, its rim included; 0: no ring.
+
+    Returns:
+        (H, W) uint8, a new map.
+
+    Raises:
+        ValueError: a map of another rank or dtype, or a negative radius.
+    """
+    _check_map(reference_map)
+    if reference_map.ndim != 2:
+        raise ValueError(f"reference_map has shape {reference_map.shape}; expected (H, W)")
+    if inner_radius < 0 or outer_radius < 0:
+        raise ValueError(f"radii must be >= 0, got inner_radius={inner_radius} and outer_radius={outer_radius}")
+    stamped = reference_map.copy()
+    if outer_radius > 0:
+        _merge_rings(stamped, clicks, inner_radius + outer_radius)
+    for positive in dict.fromkeys(click.positive for click in clicks):
+        state = State.DEFINITE_FOREGROUND if positive else State.DEFINITE_BACKGROUND
+        for window, disc in _discs(stamped, clicks, inner_radius, positive):
+            window[disc] = state
+    return stamped
+
+
+def apply_prediction(reference_map: StateMap, mask: NDArray[np.generic]) -> StateMap:
+    """Move the states in between one step towards a predicted mask.
+
+    Predicted foreground turns possible background into unknown and unknown into possible foreground; predicted
+    background does the opposite. Definite states never change.
+
+    Args:
+        reference_map: (..., H, W) uint8, states 0..4; left unchanged.
+        mask: same shape, bool, or integer labels: 1 foreground, 0 background, any other leaves its pixel as it is.
+
+    Returns:
+        Same shape, uint8, a new map.
+
+    Raises:
+        ValueError: a map or mask of another dtype, a state above 4, or different shapes.
+    """
+    _check_map(reference_map)
+    if reference_map.shape != mask.shape:
+        raise ValueError(f"mask has shape {mask.shape} but reference_map has {reference_map.shape}; give both one size")
+    if mask.dtype.kind not in "bui":
+        raise ValueError(f"mask has dtype {mask.dtype}; threshold logits or probabilities to bool first")
+    if reference_map.size == 0:
+        return reference_map.copy()
+    if (highest := int(reference_map.max())) > State.DEFINITE_FOREGROUND:
+        raise ValueError(f"reference_map holds state {highest}; states are 0..4")
+    # 1024x1024, one core: the product takes 0.05 ms where a shift takes 0.35, the look-up 0.4 where np.take takes 1.1.
+    if mask.dtype == np.bool_:
+        row = np.ascontiguousarray(mask).view(np.uint8)
+    else:
+        row = 2 - 2 * (mask == 0).astype(np.uint8) - (mask == 1)
+    index = np.multiply(row, 8, dtype=np.uint8)
+    index |= reference_map
+    return np.asarray(cv2.LUT(index.reshape(1, -1), _LOOKUP), dtype=np.uint8).reshape(reference_map.shape)
+
+
+def _check_map(reference_map: StateMap) -> None:
+    if reference_map.dtype != np.uint8:
+        raise ValueError(f"reference_map has dtype {reference_map.dtype}; expected uint8")
+
+
+def _merge_rings(stamped: StateMap, clicks: Sequence[Click], radius: float) -> None:
+    """Move the pixels within `radius` of clicks of one kind only one step towards that kind, in place."""
+    reach = np.zeros(stamped.shape, dtype=np.uint8)  # bit 0: a negative click reaches the pixel; bit 1: a positive one
+    for positive in (False, True):
+        for window, disc in _discs(reach, clicks, radius, positive):
+            window[disc] |= 1 << positive
+    for positive in (False, True):
+        for (states, disc), (reached, _) in zip(
+            _discs(stamped, clicks, radius, positive), _discs(reach, clicks, radius, positive), strict=True
+        ):
+            ring = disc & (reached == 1 << positive)
+            states[ring] = _TOWARDS[int(positive)][states[ring]]
+            reached[ring] = 0  # a pixel in several rings moves once
+
+
+def _discs(
+    values: StateMap, clicks: Sequence[Click], radius: float, positive: bool
+) -> Iterator[tuple[StateMap, NDArray[np.bool_]]]:
+    """Yield, per click of one kind, the window of `values` (a view) that its disc reaches and the disc in it."""
+    disc, reach = _disc(radius), floor(radius)
+    for click in clicks:
+        left, top = click.x - reach, click.y - reach
+        columns = slice(max(left, 0), max(click.x + reach + 1, 0))
+        rows = slice(max(top, 0), max(click.y + reach + 1, 0))
+        window = values[rows, columns]
+        if click.positive == positive and window.size:
+            row, column = rows.start - top, columns.start - left
+            yield window, disc[row : row + window.shape[0], column : column + window.shape[1]]
+
+
+@lru_cache(maxsize=16)
+def _disc(radius: float) -> NDArray[np.bool_]:
+    """Rasterise a disc: (2r+1, 2r+1) bool with r = floor(radius), True where the distance to the centre <= radius."""
+    squares = np.arange(-floor(radius), floor(radius) + 1) ** 2
+    disc: NDArray[np.bool_] = squares[:, None] + squares[None, :] <= radius * radius
+    disc.flags.writeable = False
+    return disc
+
+
+def blank_map(height: int, width: int, config: ClickConfig) -> StateMap:
+    """The reference map before the first click: (height, width) uint8, all of the configured initial state."""
+    return np.full((height, width), config.initial_state, dtype=np.uint8)
+
+
+def stamp_next_click(reference_map: StateMap, click: Click, config: ClickConfig, *, first: bool) -> StateMap:
+    """Write one click with the configured radii; the first click of a session has an outer radius of its own.
+
+    Args:
+        reference_map: (H, W) uint8 states 0..4; left unchanged.
+        click: in pixels of the map.
+        config: the radii.
+        first: no click was stamped before this one.
+
+    Returns:
+        (H, W) uint8, a new map.
+    """
+    outer = config.first_outer_radius if first else config.outer_radius
+    return stamp_clicks(reference_map, [click], inner_radius=config.inner_radius, outer_radius=outer)

@@ -1,0 +1,159 @@
+"""Every choice about the network, as frozen values; the named presets are at the end.
+
+A choice exists because the paper's ablations have it, or because the released network has a defect that the compact
+preset remedies (each remedy is one field). Unknown names are refused by `preset`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+__all__ = [
+    "PIXEL_MEAN",
+    "PIXEL_STD",
+    "PRESETS",
+    "STRIDE",
+    "ClickConfig",
+    "DecoderConfig",
+    "EdgeConfig",
+    "ModelConfig",
+    "TinyViTConfig",
+    "preset",
+]
+
+STRIDE = 16
+"""Side of a token in pixels of the network's input."""
+
+PIXEL_MEAN = (123.675, 116.28, 103.53)
+"""Mean of the training images' channels, red first, in 0..255; subtracted from the network's input."""
+
+PIXEL_STD = (58.395, 57.12, 57.375)
+"""Standard deviation of the same; the network's input is divided by it."""
+
+
+@dataclass(frozen=True, slots=True)
+class TinyViTConfig:
+    """TinyViT-5M: the first stage is convolutional, the others attend in windows."""
+
+    widths: tuple[int, ...] = (64, 128, 160, 320)
+    depths: tuple[int, ...] = (2, 2, 6, 2)
+    windows: tuple[int, ...] = (7, 14, 7)
+    heads: tuple[int, ...] = (4, 5, 10)
+    embedding: int = 256
+
+
+@dataclass(frozen=True, slots=True)
+class EdgeConfig:
+    """The edge encoder: planes computed from the image, residual blocks per level, maps taken over from the encoder.
+
+    Attributes:
+        planes: "canny" as released (five maps, each divided by its norm over the whole plane), or "colour": RGB,
+            gradient magnitude and thinned edge, whose values depend neither on padding nor on resolution.
+        depths: residual blocks per level, fine to coarse (1/1, 1/2, 1/4, 1/8); levels past the end of the tuple have
+            no layers of their own and consist of the encoder's skip map alone.
+        skips: channels of the encoder's map that joins each level, fine to coarse; 0: none.
+        norm: "group" (one group over the whole plane, as released) or "none".
+    """
+
+    planes: Literal["canny", "colour"] = "canny"
+    depths: tuple[int, ...] = (4, 4, 4, 4)
+    skips: tuple[int, ...] = (0, 0, 0, 0)
+    norm: Literal["group", "none"] = "group"
+
+
+@dataclass(frozen=True, slots=True)
+class DecoderConfig:
+    """Prompt embedding, hybrid attention, mixture of experts and upsampling.
+
+    Attributes:
+        width: channels of the image embedding.
+        depth: number of blocks.
+        downscale: attention width and expert width are `width` and `hidden` divided by this; also the expert count.
+        hidden: width of the feed-forward layer before it is split into experts.
+        code_bits: bits of a binary-spherical code.
+        prompt_widths: channels of the strided convolutions of the prompt embedding.
+        boundary: which rule marks boundary tokens; "exact" (integer logic) or "release" (what the released float32
+            test amounts to: every token of the box whose windows are not entirely definite background).
+        prompt_border: what the prompt convolution sees beyond its crop: "zero" as released, or "background", the
+            state that holds outside, so that the crop equals the convolution over an endless map.
+        upsampling_norm: "group" (statistics over the crop, as released) or "channel" (cell by cell).
+        interpolation: how the upsampler doubles a map.
+        box_margin: tokens added on each side of the box that is upsampled.
+        box_halo: further tokens computed and dropped, so that the crop equals the full map. With "channel" norm and
+            "bilinear" interpolation 2 is exact: the four stages reach 1 + 1/2 + 1/4 + 1/8 tokens.
+        box_threshold: a token whose low-resolution logit exceeds this belongs to the box.
+    """
+
+    width: int = 256
+    depth: int = 2
+    downscale: int = 8
+    hidden: int = 512
+    code_bits: int = 8
+    prompt_widths: tuple[int, ...] = (32, 64, 128, 256)
+    boundary: Literal["exact", "release"] = "release"
+    prompt_border: Literal["zero", "background"] = "zero"
+    upsampling_norm: Literal["group", "channel"] = "group"
+    interpolation: Literal["bicubic", "bilinear"] = "bicubic"
+    box_margin: int = 0
+    box_halo: int = 0
+    box_threshold: float = -2.0
+
+
+@dataclass(frozen=True, slots=True)
+class ClickConfig:
+    """How clicks enter the reference map; radii in pixels of the network's input.
+
+    Attributes:
+        initial_state: the state of every pixel before the first click; 2 (unknown) as released, 1 (possible
+            background) for a first click that costs no more than the others.
+        inner_radius: pixels this near to a click take its definite state.
+        outer_radius: background pixels this near to a positive click become unknown, and foreground pixels near a
+            negative one.
+        first_outer_radius: the same for the first click, which has to find the object.
+    """
+
+    initial_state: Literal[1, 2] = 2
+    inner_radius: int = 5
+    outer_radius: int = 0
+    first_outer_radius: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ModelConfig:
+    """One whole network."""
+
+    encoder: TinyViTConfig = field(default_factory=TinyViTConfig)
+    edges: EdgeConfig = field(default_factory=EdgeConfig)
+    decoder: DecoderConfig = field(default_factory=DecoderConfig)
+    clicks: ClickConfig = field(default_factory=ClickConfig)
+
+
+PRESETS: dict[str, ModelConfig] = {
+    "inter2former-t": ModelConfig(
+        encoder=TinyViTConfig(),
+        edges=EdgeConfig(planes="colour", depths=(1, 0), skips=(0, 32, 64, 128), norm="none"),
+        decoder=DecoderConfig(
+            boundary="exact",
+            prompt_border="background",
+            upsampling_norm="channel",
+            interpolation="bilinear",
+            box_margin=1,
+            box_halo=2,
+        ),
+        clicks=ClickConfig(initial_state=1, outer_radius=96, first_outer_radius=256),
+    ),
+}
+"""The networks that can be asked for by name."""
+
+
+def preset(name: str) -> ModelConfig:
+    """Look a preset up.
+
+    Raises:
+        ValueError: no preset of that name.
+    """
+    try:
+        return PRESETS[name]
+    except KeyError:
+        raise ValueError(f"unknown preset {name!r}; the presets are {', '.join(sorted(PRESETS))}") from None

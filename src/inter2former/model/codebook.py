@@ -1,0 +1,73 @@
+"""Binary spherical quantisation: a key becomes one of 2^S codes (paper, section on BSQ attention)."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+__all__ = ["BinarySphericalCodebook", "StraightThroughKeys"]
+
+COMMITMENT_WEIGHT = 0.25
+
+
+class StraightThroughKeys(NamedTuple):
+    """Quantised keys that carry a gradient.
+
+    Attributes:
+        keys: (..., D) the codes' keys, with the gradient of the unquantised code.
+        commitment_loss: scalar, how far the codes are from their corners.
+    """
+
+    keys: Tensor
+    commitment_loss: Tensor
+
+
+class BinarySphericalCodebook(nn.Module):
+    """Codes of S bits and the key that each stands for.
+
+    A key is projected to S numbers; their signs are the code. The code addresses 2S vectors: vector i if bit i is
+    set, vector S + i if not; their sum is the quantised key.
+    """
+
+    def __init__(self, width: int, bits: int) -> None:
+        """Build the codebook for keys of `width` channels and codes of `bits` bits."""
+        super().__init__()
+        self.bits = bits
+        self.project = nn.Linear(width, bits)
+        self.vectors = nn.Parameter(torch.randn(2 * bits, width))
+
+    def codes(self, keys: Tensor) -> Tensor:
+        """The code of each key as an integer, the first projected number being the most significant bit.
+
+        Args:
+            keys: (..., D).
+        Returns:
+            (...) int64 in [0, 2^S).
+        """
+        places = 2 ** torch.arange(self.bits - 1, -1, -1, device=keys.device)
+        return ((self.project(keys) >= 0) * places).sum(-1)
+
+    def all_keys(self) -> Tensor:
+        """The quantised key of every code: (2^S, D)."""
+        places = 2 ** torch.arange(self.bits - 1, -1, -1, device=self.vectors.device)
+        codes = torch.arange(2**self.bits, device=self.vectors.device)
+        bits = ((codes[:, None] & places) > 0).to(self.vectors.dtype)
+        return self._address(bits)
+
+    def straight_through(self, keys: Tensor) -> StraightThroughKeys:
+        """Quantise for training: forward the code's key, backward through the unquantised code.
+
+        Args:
+            keys: (..., D).
+        """
+        code = F.normalize(self.project(keys), dim=-1)
+        corner = torch.where(code >= 0, 1.0, -1.0).to(code.dtype) * self.bits**-0.5
+        loss = COMMITMENT_WEIGHT * F.mse_loss(code, corner)
+        bits = (corner + code - code.detach()) * (self.bits**0.5 / 2) + 0.5
+        return StraightThroughKeys(self._address(bits), loss)
+
+    def _address(self, bits: Tensor) -> Tensor:
+        return torch.cat((bits, 1 - bits), dim=-1) @ self.vectors

@@ -1,0 +1,156 @@
+"""The whole network on one screen (paper, figure 2).
+
+image ── encoder ──> embedding, skips          once per image
+  └───── edge encoder (image, skips) ──> edges  once per image
+reference map ── prompt embedding ─┐
+embedding ─────────────────────────+── block ── block ── upsampling (edges) ──> mask logits in a box
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from inter2former.config import DecoderConfig, ModelConfig
+from inter2former.model.attention import HybridAttention
+from inter2former.model.boundary import select_boundary_tokens
+from inter2former.model.edge_encoder import EdgeEncoder
+from inter2former.model.moe import HybridMoE
+from inter2former.model.prompt_embedding import PromptEmbedding
+from inter2former.model.tiny_vit import TinyViT
+from inter2former.model.upsampling import LocalLogits, LocalUpsampling
+
+__all__ = ["EncodedImage", "HybridBlock", "Inter2Former", "PromptedTokens", "TrainingOutput"]
+
+
+class EncodedImage(NamedTuple):
+    """What is computed once per image.
+
+    Attributes:
+        embedding: (B, C, H/16, W/16) image embedding.
+        edges: edge maps coarse to fine: (B, 256, H/8, W/8) to (B, 4, H, W).
+    """
+
+    embedding: Tensor
+    edges: tuple[Tensor, ...]
+
+
+class PromptedTokens(NamedTuple):
+    """Tokens after the blocks.
+
+    Attributes:
+        map: (B, C, h, w).
+        commitment_loss: scalar, mean over the blocks.
+    """
+
+    map: Tensor
+    commitment_loss: Tensor
+
+
+class TrainingOutput(NamedTuple):
+    """What the losses look at.
+
+    Attributes:
+        logits: (B, 1, H, W) mask logits of the whole plane.
+        coarse_logits: (B, 1, H/16, W/16), the small net that finds the box.
+        commitment_loss: scalar.
+    """
+
+    logits: Tensor
+    coarse_logits: Tensor
+    commitment_loss: Tensor
+
+
+class HybridBlock(nn.Module):
+    """Hybrid attention and hybrid mixture of experts, each with a norm before and a residual around."""
+
+    def __init__(self, config: DecoderConfig) -> None:
+        """Build one block."""
+        super().__init__()
+        self.norm1 = nn.LayerNorm(config.width)
+        self.attention = HybridAttention(config.width, downscale=config.downscale, code_bits=config.code_bits)
+        self.norm2 = nn.LayerNorm(config.width)
+        self.feed_forward = HybridMoE(config.width, hidden=config.hidden, experts=config.downscale)
+
+    def forward(self, tokens: Tensor, boundary: Tensor) -> Tensor:
+        """Map tokens (B, T, C) with boundary flags (B, h, w) to the same shape."""
+        tokens = tokens + self.attention(self.norm1(tokens), boundary)
+        return tokens + self.feed_forward(self.norm2(tokens), boundary)
+
+    def forward_training(self, tokens: Tensor, boundary: Tensor) -> tuple[Tensor, Tensor]:
+        """As `forward`, with gradients; also the commitment loss."""
+        attended = self.attention.forward_training(self.norm1(tokens), boundary)
+        tokens = tokens + attended.tokens
+        return tokens + self.feed_forward.forward_training(self.norm2(tokens), boundary), attended.commitment_loss
+
+
+class Inter2Former(nn.Module):
+    """Image and reference map to mask logits."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        """Build the network with random weights."""
+        super().__init__()
+        self.config = config
+        decoder = config.decoder
+        self.encoder = TinyViT(config.encoder)
+        self.edge_encoder = EdgeEncoder(config.edges)
+        self.prompt_embedding = PromptEmbedding(decoder.prompt_widths, border=decoder.prompt_border)
+        self.blocks = nn.ModuleList(HybridBlock(decoder) for _ in range(decoder.depth))
+        self.upsampling = LocalUpsampling(decoder)
+
+    def encode(self, image: Tensor) -> EncodedImage:
+        """Everything that does not depend on the prompt.
+
+        Args:
+            image: (B, 3, H, W) normalised; H and W are multiples of 16.
+        """
+        features = self.encoder(image)
+        return EncodedImage(features.embedding, self.edge_encoder(image, features.skips))
+
+    def decode(self, encoded: EncodedImage, reference_map: Tensor) -> list[LocalLogits]:
+        """One round of interaction.
+
+        Args:
+            encoded: from `encode`.
+            reference_map: (B, 1, H, W) uint8 states 0..4.
+        Returns:
+            mask logits in a box for each sample.
+        """
+        return self.upsampling(self.prompted_tokens(encoded, reference_map), encoded.edges)
+
+    def prompted_tokens(self, encoded: EncodedImage, reference_map: Tensor) -> Tensor:
+        """Prompt embedding and blocks: the tokens (B, C, h, w) that `decode` upsamples."""
+        x, boundary = self._prompted(encoded, reference_map)
+        tokens = x.flatten(2).transpose(1, 2)
+        for block in self.blocks:
+            tokens = block(tokens, boundary)
+        return _as_map(tokens, boundary)
+
+    def forward_training(self, encoded: EncodedImage, reference_map: Tensor) -> TrainingOutput:
+        """As `decode`, over the whole plane and with everything that the losses need."""
+        tokens = self.blocks_training(encoded, reference_map)
+        logits = self.upsampling.upsample_all(tokens.map, encoded.edges)
+        return TrainingOutput(logits, self.upsampling.coarse_logits(tokens.map), tokens.commitment_loss)
+
+    def blocks_training(self, encoded: EncodedImage, reference_map: Tensor) -> PromptedTokens:
+        """Prompt embedding and blocks in their training form."""
+        x, boundary = self._prompted(encoded, reference_map)
+        tokens = x.flatten(2).transpose(1, 2)
+        losses = []
+        for block in self.blocks:
+            assert isinstance(block, HybridBlock)
+            tokens, loss = block.forward_training(tokens, boundary)
+            losses.append(loss)
+        return PromptedTokens(_as_map(tokens, boundary), torch.stack(losses).mean())
+
+    def _prompted(self, encoded: EncodedImage, reference_map: Tensor) -> tuple[Tensor, Tensor]:
+        boundary = select_boundary_tokens(
+            reference_map, rule=self.config.decoder.boundary, stride=self.prompt_embedding.stride
+        )
+        return encoded.embedding + self.prompt_embedding(reference_map), boundary
+
+
+def _as_map(tokens: Tensor, boundary: Tensor) -> Tensor:
+    return tokens.transpose(1, 2).unflatten(2, boundary.shape[1:])

@@ -1,0 +1,145 @@
+"""Dynamic local upsampling (DLU): find the box of the object on the token grid and upsample only that, 16 times."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from inter2former.config import DecoderConfig
+from inter2former.model.boxes import Box, tight_box, whole_grid
+from inter2former.model.layers import ChannelNorm
+
+__all__ = ["LocalLogits", "LocalUpsampling", "Upsampler"]
+
+STAGES = 4
+STRIDE = 2**STAGES
+
+
+class LocalLogits(NamedTuple):
+    """Mask logits inside a box; outside there is background.
+
+    Attributes:
+        logits: (bottom - top, right - left) float.
+        box: in pixels of the network's input, multiples of 16.
+    """
+
+    logits: Tensor
+    box: Box
+
+    def pasted(self, height: int, width: int, *, outside: float = -100.0) -> Tensor:
+        """The whole plane (height, width), `outside` beyond the box."""
+        plane = self.logits.new_full((height, width), outside)
+        plane[self.box.rows, self.box.columns] = self.logits
+        return plane
+
+
+class Upsampler(nn.Module):
+    """Norm, double the resolution, add the edge map, 3x3 convolution to a quarter of the channels."""
+
+    def __init__(self, width: int, *, norm: str, interpolation: str, last: bool) -> None:
+        """Build one stage; `last`: no activation after the convolution. Other arguments as in `DecoderConfig`."""
+        super().__init__()
+        self.norm = nn.GroupNorm(1, width) if norm == "group" else ChannelNorm(width)
+        self.conv = nn.Conv2d(width, width // 4, 3, padding=1)
+        self.interpolation = interpolation
+        self.last = last
+
+    def forward(self, x: Tensor, edges: Tensor) -> Tensor:
+        """Map (B, C, h, w) and the edge map (B, C, 2h, 2w) to (B, C/4, 2h, 2w)."""
+        x = F.interpolate(self.norm(x), scale_factor=2, mode=self.interpolation, align_corners=False)
+        x = self.conv(x + edges)
+        return x if self.last else F.silu(x)
+
+
+class LocalUpsampling(nn.Module):
+    """From tokens to mask logits inside the object's box (paper, section on DLU)."""
+
+    def __init__(self, config: DecoderConfig) -> None:
+        """Build the head that `config` describes."""
+        super().__init__()
+        self.config = config
+        widths = [config.width // 4**stage for stage in range(STAGES)]
+        self.upsamplers = nn.ModuleList(
+            Upsampler(width, norm=config.upsampling_norm, interpolation=config.interpolation, last=width == widths[-1])
+            for width in widths
+        )
+        self.coarse = nn.ModuleList(nn.Conv2d(width, width // 4, 1) for width in widths)
+
+    def coarse_logits(self, x: Tensor) -> Tensor:
+        """Mask logits on the token grid, which say where the object is: (B, C, h, w) to (B, 1, h, w).
+
+        The input is detached: this small net reads the tokens but does not shape them.
+        """
+        x = x.detach()
+        for layer in self.coarse[:-1]:
+            x = F.silu(layer(x))
+        return self.coarse[-1](x)
+
+    def forward(self, x: Tensor, edges: tuple[Tensor, ...]) -> list[LocalLogits]:
+        """Upsample each sample inside its own box.
+
+        Args:
+            x: (B, C, h, w) tokens.
+            edges: edge maps coarse to fine, as `EdgeEncoder` gives them.
+        Returns:
+            one result per sample.
+        """
+        height, width = x.shape[2:]
+        found = self.coarse_logits(x)[:, 0] > self.config.box_threshold
+        out = []
+        for index in range(len(x)):
+            box = tight_box(found[index])
+            box = whole_grid(height, width) if box is None else box.grown(self.config.box_margin, height, width)
+            sample = x[index : index + 1], tuple(edge[index : index + 1] for edge in edges)
+            out.append(self._upsample_uncut(*sample, box))
+        return out
+
+    def upsample_all(self, x: Tensor, edges: tuple[Tensor, ...]) -> Tensor:
+        """Upsample the whole grid, as in training: (B, C, h, w) to (B, 1, 16h, 16w)."""
+        for stage, edge in zip(self.upsamplers, edges, strict=True):
+            x = stage(x, edge)
+        return x
+
+    def upsample_box(self, x: Tensor, edges: tuple[Tensor, ...], box: Box) -> LocalLogits:
+        """Upsample one sample inside `box` (tokens).
+
+        `box_halo` more tokens are computed around the box and dropped, so that what happens at the border of the crop
+        does not show; with the settings named in `DecoderConfig` the result equals the crop of `upsample_all`.
+        """
+        outer = box.grown(self.config.box_halo, *x.shape[2:])
+        x = x[:, :, outer.rows, outer.columns]
+        crops = []
+        for stage, edge in enumerate(edges):
+            fine = outer.scaled(2 ** (stage + 1))
+            crops.append(edge[:, :, fine.rows, fine.columns])
+        logits = self.upsample_all(x, tuple(crops))[0, 0]
+        inner = Box(box.left - outer.left, box.top - outer.top, box.right - outer.left, box.bottom - outer.top)
+        inner = inner.scaled(STRIDE)
+        return LocalLogits(logits[inner.rows, inner.columns], box.scaled(STRIDE))
+
+    def _upsample_uncut(self, x: Tensor, edges: tuple[Tensor, ...], box: Box) -> LocalLogits:
+        """Upsample, and where a margin is asked for, widen the box as long as it cuts through the object."""
+        height, width = x.shape[2:]
+        while True:
+            local = self.upsample_box(x, edges, box)
+            if self.config.box_margin == 0:
+                return local
+            wider = _widened(box, local.logits > 0, height, width)
+            if wider == box:
+                return local
+            box = wider
+
+
+def _widened(box: Box, mask: Tensor, height: int, width: int) -> Box:
+    """Move each side that has foreground at its rim outwards by half the box, if the grid has room."""
+    step = max(2, (box.right - box.left) // 2, (box.bottom - box.top) // 2)
+    rims = torch.stack((mask[:, 0].any(), mask[0].any(), mask[:, -1].any(), mask[-1].any())).tolist()
+    return Box(
+        max(box.left - step * rims[0], 0),
+        max(box.top - step * rims[1], 0),
+        min(box.right + step * rims[2], width),
+        min(box.bottom + step * rims[3], height),
+    )

@@ -1,0 +1,133 @@
+"""From annotated images and cached embeddings to training batches: square crops around an object."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from inter2former.config import STRIDE
+from inter2former.data.folder import FolderDataset
+from inter2former.model.normalise import normalised_input
+from inter2former.training.embedding_cache import EmbeddingCache
+from inter2former.training.losses import IGNORE
+from inter2former.training.settings import TrainingSettings
+
+__all__ = ["Batch", "CropSampler"]
+
+ATTEMPTS = 20
+
+
+class Batch(NamedTuple):
+    """What one step learns from.
+
+    Attributes:
+        image: (B, 3, S, S) normalised crops.
+        embedding: (B, C, S/16, S/16) the same crops of the whole images' embeddings.
+        target: (B, 1, S, S) uint8: 0 background, 1 object, 255 ignored.
+    """
+
+    image: Tensor
+    embedding: Tensor
+    target: Tensor
+
+
+class CropSampler:
+    """Draws crops; the draw of a step depends on nothing but the seed, the step and the process."""
+
+    def __init__(self, datasets: Sequence[FolderDataset], cache: EmbeddingCache, settings: TrainingSettings) -> None:
+        """Keep what is needed to draw."""
+        self.datasets = datasets
+        self.cache = cache
+        self.settings = settings
+        weight_of = dict(settings.source_weights)
+        weights = np.array([weight_of.get(dataset.name, 1.0) for dataset in datasets])
+        self.source_probability = weights / weights.sum()
+
+    def batch(self, step: int, *, rank: int = 0, processes: int = 1) -> Batch:
+        """The batch of one step; with several processes each draws its share of the same side."""
+        settings = self.settings
+        weights = np.array(settings.crop_weights)
+        side = int(np.random.default_rng((settings.seed, step)).choice(settings.crop_sides, p=weights / weights.sum()))
+        count = max(1, settings.tokens_per_step * STRIDE**2 // (side * side * processes))
+        rng = np.random.default_rng((settings.seed, step, rank))
+        crops = [self._crop(rng, side) for _ in range(count)]
+        return Batch(*(torch.cat(parts) for parts in zip(*crops, strict=True)))
+
+    def _crop(self, rng: np.random.Generator, side: int) -> Batch:
+        for _ in range(ATTEMPTS):
+            dataset = self.datasets[int(rng.choice(len(self.datasets), p=self.source_probability))]
+            annotation = dataset.annotation(int(rng.integers(len(dataset))))
+            objects = annotation.objects()
+            if not objects:
+                continue
+            mask = annotation.labels == objects[_draw_object(rng, annotation.labels, objects)]
+            cached = self.cache.get(annotation.image_path)
+            target = _resized_target(mask, annotation.ignore, cached.image.shape[:2])
+            top, left = _crop_origin(rng, target, side)
+            window = _cut(target, top, left, side, fill=IGNORE)
+            if np.count_nonzero(window == 1) >= self.settings.min_object_pixels:
+                pixels = np.ascontiguousarray(cached.image[top : top + side, left : left + side])
+                embedding = _cut_embedding(cached.embedding, top, left, side)
+                return Batch(_padded(pixels, side), embedding, torch.from_numpy(window)[None, None])
+        raise RuntimeError(f"no object of {self.settings.min_object_pixels} pixels in {ATTEMPTS} draws; check the masks")
+
+
+def _draw_object(rng: np.random.Generator, labels: NDArray[np.integer], objects: list[int]) -> int:
+    """Large objects come more often, by the square root of their area."""
+    counts = np.bincount(labels.ravel())[objects]
+    weights = np.sqrt(counts)
+    return int(rng.choice(len(objects), p=weights / weights.sum()))
+
+
+def _resized_target(
+    mask: NDArray[np.bool_], ignore: NDArray[np.bool_] | None, shape: tuple[int, int]
+) -> NDArray[np.uint8]:
+    height, width = shape
+    smooth = cv2.resize(mask.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR)
+    target = (smooth > 0.5).astype(np.uint8)
+    if ignore is not None:
+        undecided = cv2.resize(ignore.astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST)
+        target[undecided > 0] = IGNORE
+    return target
+
+
+def _crop_origin(rng: np.random.Generator, target: NDArray[np.uint8], side: int) -> tuple[int, int]:
+    """Top and left of a crop, on the token grid, that holds a pixel of the object drawn at random."""
+    inside = np.flatnonzero(target == 1)
+    if inside.size == 0:
+        return 0, 0
+    y, x = divmod(int(inside[rng.integers(inside.size)]), target.shape[1])
+    return tuple(_origin(rng, at, side, length) for at, length in zip((y, x), target.shape, strict=True))  # type: ignore[return-value]
+
+
+def _origin(rng: np.random.Generator, at: int, side: int, length: int) -> int:
+    low, high = max(0, at - side + 1), min(at, max(0, length - side))
+    first, last = -(-min(low, high) // STRIDE), max(0, high) // STRIDE
+    return STRIDE * int(rng.integers(min(first, last), last + 1))
+
+
+def _cut(plane: NDArray[np.uint8], top: int, left: int, side: int, *, fill: int) -> NDArray[np.uint8]:
+    window = plane[top : top + side, left : left + side]
+    out = np.full((side, side), fill, dtype=np.uint8)
+    out[: window.shape[0], : window.shape[1]] = window
+    return out
+
+
+def _padded(pixels: NDArray[np.uint8], side: int) -> Tensor:
+    below, right = side - pixels.shape[0], side - pixels.shape[1]
+    return normalised_input(np.pad(pixels, ((0, below), (0, right), (0, 0)), mode="edge"), stride=STRIDE)
+
+
+def _cut_embedding(embedding: NDArray[np.float16], top: int, left: int, side: int) -> Tensor:
+    """The crop's tokens; beyond the image the last token is repeated, as the pixels are."""
+    tokens = side // STRIDE
+    rows, columns = slice(top // STRIDE, top // STRIDE + tokens), slice(left // STRIDE, left // STRIDE + tokens)
+    window = np.asarray(embedding[:, rows, columns], dtype=np.float32)
+    pad = ((0, 0), (0, tokens - window.shape[1]), (0, tokens - window.shape[2]))
+    return torch.from_numpy(np.pad(window, pad, mode="edge"))[None]

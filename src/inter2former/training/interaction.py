@@ -1,0 +1,115 @@
+"""Simulated interaction during training: how many clicks a sample gets before the step that learns."""
+
+from __future__ import annotations
+
+import random
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from inter2former.clicks.reference_map import apply_prediction, blank_map, stamp_next_click
+from inter2former.clicks.simulate import ClickRule, next_click
+from inter2former.config import ClickConfig
+from inter2former.model.inter2former import EncodedImage, Inter2Former
+from inter2former.prompt import Click
+from inter2former.training.losses import IGNORE
+from inter2former.training.settings import TrainingSettings
+
+__all__ = ["extra_click_probabilities", "sample_extra_clicks", "simulate_interaction"]
+
+
+def extra_click_probabilities(gamma: float = 0.6, maximum: int = 20) -> NDArray[np.float64]:
+    """Probability of each number of extra clicks, proportional to gamma^n.
+
+    Args:
+        gamma: ratio of one probability to the one before; > 0.
+        maximum: greatest number of extra clicks; >= 0.
+
+    Returns:
+        (maximum + 1,) float64 for n = 0..maximum, adding up to 1; with the defaults the mean is about 1.5 clicks.
+
+    Raises:
+        ValueError: `gamma` or `maximum` out of range.
+    """
+    if not gamma > 0 or maximum < 0:
+        raise ValueError(f"gamma must be > 0 and maximum >= 0, got gamma={gamma} and maximum={maximum}")
+    weights = gamma ** np.arange(maximum + 1, dtype=np.float64)
+    return np.asarray(weights / weights.sum(), dtype=np.float64)
+
+
+def sample_extra_clicks(rng: np.random.Generator, *, gamma: float = 0.6, maximum: int = 20) -> int:
+    """Draw a number of extra clicks.
+
+    Args:
+        rng: where the draw comes from; exactly one weighted choice is taken.
+        gamma: ratio of one probability to the one before; > 0.
+        maximum: greatest number of extra clicks; >= 0.
+
+    Returns:
+        0..maximum.
+
+    Raises:
+        ValueError: `gamma` or `maximum` out of range.
+    """
+    return int(rng.choice(maximum + 1, p=extra_click_probabilities(gamma, maximum)))
+
+
+def simulate_interaction(
+    network: Inter2Former, encoded: EncodedImage, target: Tensor, rng: np.random.Generator, settings: TrainingSettings
+) -> Tensor:
+    """Click on a batch as a person would, and return the reference maps that the learning step sees.
+
+    Every sample gets a first click and then as many more, each where the network's answer is wrong, as
+    `sample_extra_clicks` says. The network runs without gradient.
+
+    Args:
+        network: decodes with its current weights.
+        encoded: the batch's embeddings and edge maps.
+        target: (B, 1, H, W) uint8: 0 background, 1 object, 255 ignored.
+        rng: where the draws come from.
+        settings: how many clicks, and how far from the deepest error.
+
+    Returns:
+        (B, 1, H, W) uint8 reference maps.
+    """
+    sessions = [_Session(plane, network.config.clicks, settings.inner_ratio, rng) for plane in target[:, 0].numpy()]
+    rounds = sample_extra_clicks(rng, gamma=settings.extra_click_gamma, maximum=settings.max_extra_clicks)
+    for session in sessions:
+        session.click(np.zeros(target.shape[2:], dtype=np.bool_))
+    for _ in range(rounds):
+        with torch.no_grad():
+            answers = network.decode(encoded, _stacked(sessions))
+        for session, answer in zip(sessions, answers, strict=True):
+            mask = answer.pasted(*target.shape[2:]).numpy() > 0
+            session.reference_map = apply_prediction(session.reference_map, mask)
+            session.click(mask)
+    return _stacked(sessions)
+
+
+class _Session:
+    """The simulated user of one sample."""
+
+    def __init__(
+        self, target: NDArray[np.uint8], clicks: ClickConfig, inner_ratio: float, rng: np.random.Generator
+    ) -> None:
+        self.target, self.ignore = target == 1, target == IGNORE
+        self.config = clicks
+        self.rule = ClickRule("after", "random", inner_ratio)
+        self.rng = random.Random(int(rng.integers(2**63)))
+        self.reference_map = blank_map(*target.shape, clicks)
+        self.clicks: list[Click] = []
+
+    def click(self, mask: NDArray[np.bool_]) -> None:
+        click = next_click(
+            mask, self.target, ignore=self.ignore, previous=self.clicks, rule=self.rule, rng=self.rng
+        )
+        if click is not None:
+            first = not self.clicks
+            self.reference_map = stamp_next_click(self.reference_map, click, self.config, first=first)
+            self.clicks.append(click)
+
+
+def _stacked(sessions: list[_Session]) -> Tensor:
+    return torch.from_numpy(np.stack([session.reference_map for session in sessions]))[:, None]

@@ -1,0 +1,97 @@
+"""Every setting of a training run, as one frozen value; unknown names are refused."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+__all__ = ["TrainingSettings"]
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingSettings:
+    """How the decoder and the edge encoder are trained on cached embeddings.
+
+    Attributes:
+        steps: optimiser steps of the whole run.
+        size: working size of the images in pixels.
+        crop_sides: sides of the square crops in pixels, multiples of 16; one is drawn per step.
+        crop_weights: how often each side is drawn, relative to each other.
+        tokens_per_step: a step's batch holds as many crops as fit into this number of tokens, at least one.
+        learning_rate: highest learning rate of AdamW.
+        warmup_steps: linear warm-up from zero; afterwards the rate falls linearly to zero.
+        weight_decay: for matrices; vectors and biases have none.
+        clip_norm: greatest norm of the gradient.
+        ema_decay: of the exponential mean of the weights, which is what is evaluated and shipped.
+        commitment_weight: factor on the codebook's commitment loss.
+        coarse_weight: factor on the auxiliary loss of the low-resolution mask.
+        extra_click_gamma: ratio of the probabilities of one more simulated click.
+        max_extra_clicks: greatest number of simulated clicks before the one that is learned from.
+        inner_ratio: the simulated click falls where an error is deeper than 1/inner_ratio of its greatest depth.
+        min_object_pixels: objects with fewer working pixels in the crop are passed over.
+        source_weights: how often a data set is drawn, by its name; 1 where it is not named.
+        log_every: steps between log lines.
+        checkpoint_every: steps between checkpoints.
+        seed: of everything that is drawn.
+    """
+
+    steps: int = 2500
+    size: int = 1024
+    crop_sides: tuple[int, ...] = (512, 768, 1024)
+    crop_weights: tuple[float, ...] = (0.7, 0.15, 0.15)
+    tokens_per_step: int = 8192
+    learning_rate: float = 1e-3
+    warmup_steps: int = 100
+    weight_decay: float = 0.05
+    clip_norm: float = 1.0
+    ema_decay: float = 0.995
+    commitment_weight: float = 1.0
+    coarse_weight: float = 1.0
+    extra_click_gamma: float = 0.6
+    max_extra_clicks: int = 20
+    inner_ratio: float = 1.7
+    min_object_pixels: int = 200
+    source_weights: tuple[tuple[str, float], ...] = (
+        ("coco", 3.0),
+        ("person", 2.0),
+        ("pets", 1.5),
+        ("bsds", 1.5),
+        ("street", 1.0),
+        ("nuclei", 0.6),
+        ("magnetic_tile", 0.4),
+    )
+    log_every: int = 20
+    checkpoint_every: int = 100
+    seed: int = 42
+
+    def __post_init__(self) -> None:
+        """Refuse settings that contradict each other."""
+        if len(self.crop_sides) != len(self.crop_weights):
+            raise ValueError(
+                f"{len(self.crop_sides)} crop_sides but {len(self.crop_weights)} crop_weights; give one weight per side"
+            )
+        wrong = [side for side in self.crop_sides if side % 16 or side < 16]
+        if wrong:
+            raise ValueError(f"crop side {wrong[0]} is no multiple of 16")
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> TrainingSettings:
+        """Build settings from plain values, as JSON holds them.
+
+        Raises:
+            ValueError: an unknown name.
+        """
+        names = {field.name for field in dataclasses.fields(cls)}
+        unknown = sorted(values.keys() - names)
+        if unknown:
+            raise ValueError(f"unknown training setting {unknown[0]!r}; the settings are {', '.join(sorted(names))}")
+        return cls(**{key: _frozen(value) for key, value in values.items()})
+
+    def to_dict(self) -> dict[str, Any]:
+        """The settings as plain values."""
+        return dataclasses.asdict(self)
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(_frozen(item) for item in value) if isinstance(value, list | tuple) else value

@@ -1,0 +1,130 @@
+"""Clicks and predictions move the states of the reference map, and nothing else does."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from inter2former.clicks.reference_map import State, apply_prediction, stamp_clicks
+from inter2former.prompt import Click
+
+
+def unknown(height, width):
+    return np.full((height, width), State.UNKNOWN, dtype=np.uint8)
+
+
+def stamp_by_definition(before, clicks, inner_radius, outer_radius):
+    """The rule of the docstring, one pixel at a time."""
+    after = before.copy()
+    order = list(dict.fromkeys(click.positive for click in clicks))
+    step = {True: {1: 2, 2: 3}, False: {2: 1, 3: 2}}
+    for y, x in np.ndindex(*before.shape):
+        distance = {
+            kind: min((np.hypot(c.x - x, c.y - y) for c in clicks if c.positive == kind), default=np.inf)
+            for kind in (False, True)
+        }
+        discs = [kind for kind in order if distance[kind] <= inner_radius]
+        rings = [kind for kind in (False, True) if distance[kind] <= inner_radius + outer_radius]
+        if discs:
+            after[y, x] = 4 if discs[-1] else 0
+        elif len(rings) == 1 and outer_radius > 0:
+            after[y, x] = step[rings[0]].get(int(before[y, x]), before[y, x])
+    return after
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 30), (23, 31)])
+@pytest.mark.parametrize(("inner", "outer"), [(0, 0), (5, 0), (2.5, 0), (3, 2), (1.5, 4.2), (0, 3)])
+def test_stamp_follows_the_definition(shape, inner, outer):
+    rng = np.random.default_rng(7)
+    height, width = shape
+    before = rng.integers(0, 5, shape, dtype=np.uint8)
+    for count in (0, 1, 2, 5):
+        clicks = [
+            Click(int(rng.integers(width)), int(rng.integers(height)), bool(rng.integers(2))) for _ in range(count)
+        ]
+        np.testing.assert_array_equal(
+            stamp_clicks(before, clicks, inner_radius=inner, outer_radius=outer),
+            stamp_by_definition(before, clicks, inner, outer),
+        )
+
+
+def test_disc_of_radius_five_has_81_pixels():
+    stamped = stamp_clicks(unknown(40, 40), [Click(20, 20)], inner_radius=5)
+    assert np.count_nonzero(stamped == State.DEFINITE_FOREGROUND) == 81
+    assert np.count_nonzero(stamped == State.UNKNOWN) == 40 * 40 - 81
+
+
+@pytest.mark.parametrize(
+    ("kinds", "centre"),
+    [((True, False), 0), ((False, True), 4), ((True, False, True), 0), ((False, True, False), 4)],
+)
+def test_kind_first_clicked_later_wins(kinds, centre):
+    clicks = [Click(10, 10, positive) for positive in kinds]
+    assert stamp_clicks(unknown(21, 21), clicks, inner_radius=3)[10, 10] == centre
+
+
+def test_clicks_off_the_map_reach_in_or_have_no_effect():
+    stamped = stamp_clicks(unknown(9, 9), [Click(-2, 4), Click(50, 4, False), Click(4, -50)], inner_radius=3)
+    assert stamped[4].tolist() == [4, 4, 2, 2, 2, 2, 2, 2, 2]
+    assert not (stamped == State.DEFINITE_BACKGROUND).any()
+
+
+def test_stamp_leaves_its_input_unchanged():
+    before = unknown(12, 12)
+    stamp_clicks(before, [Click(5, 5)], inner_radius=3, outer_radius=2)
+    assert (before == State.UNKNOWN).all()
+
+
+def test_stamp_refuses_bad_maps_and_radii():
+    with pytest.raises(ValueError, match=r"shape \(1, 4, 4\)"):
+        stamp_clicks(np.zeros((1, 4, 4), dtype=np.uint8), [], inner_radius=5)
+    with pytest.raises(ValueError, match="dtype float32"):
+        stamp_clicks(np.zeros((4, 4), dtype=np.float32), [], inner_radius=5)
+    with pytest.raises(ValueError, match="inner_radius=-1 "):
+        stamp_clicks(unknown(4, 4), [], inner_radius=-1)
+    with pytest.raises(ValueError, match="outer_radius=-2"):
+        stamp_clicks(unknown(4, 4), [], inner_radius=1, outer_radius=-2)
+
+
+def test_a_reversed_pixel_is_unknown_for_one_round():
+    certain = np.array([[State.POSSIBLE_FOREGROUND]], dtype=np.uint8)
+    background = np.array([[False]])
+    once = apply_prediction(certain, background)
+    assert once.item() == State.UNKNOWN
+    assert apply_prediction(once, background).item() == State.POSSIBLE_BACKGROUND
+
+
+@pytest.mark.parametrize("dtype", [np.bool_, np.uint8, np.int64])
+@pytest.mark.parametrize("shape", [(2, 5), (1, 1, 2, 5), (2, 5, 1), (2, 0, 5)])
+def test_every_state_moves_under_any_shape_and_dtype(dtype, shape):
+    states, mask = np.tile(np.arange(5, dtype=np.uint8), (2, 1)), np.repeat([[0], [1]], 5, axis=1).astype(dtype)
+    size = int(np.prod(shape))
+    moved = apply_prediction(states.ravel()[:size].reshape(shape), mask.ravel()[:size].reshape(shape))
+    assert moved.shape == shape
+    assert moved.dtype == np.uint8
+    assert moved.ravel().tolist() == [0, 1, 1, 2, 4, 0, 2, 3, 3, 4][:size]
+
+
+def test_labels_that_are_neither_leave_the_state():
+    states = np.arange(5, dtype=np.uint8)
+    for label in (2, 255):
+        np.testing.assert_array_equal(apply_prediction(states, np.full(5, label, dtype=np.uint8)), states)
+
+
+def test_views_in_any_order_of_memory():
+    rng = np.random.default_rng(3)
+    states, mask = rng.integers(0, 5, (6, 8), dtype=np.uint8), rng.random((6, 8)) > 0.5
+    expected = apply_prediction(states, mask)
+    np.testing.assert_array_equal(apply_prediction(states.T, mask.T), expected.T)
+    np.testing.assert_array_equal(apply_prediction(states[::-2], mask[::-2]), expected[::-2])
+
+
+def test_prediction_refuses_what_it_cannot_use():
+    with pytest.raises(ValueError, match=r"mask has shape \(3, 4\) but reference_map has \(4, 3\)"):
+        apply_prediction(unknown(4, 3), np.zeros((3, 4), dtype=bool))
+    with pytest.raises(ValueError, match="mask has dtype float32"):
+        apply_prediction(unknown(4, 3), np.zeros((4, 3), dtype=np.float32))
+    with pytest.raises(ValueError, match="reference_map has dtype int64"):
+        apply_prediction(np.zeros((4, 3), dtype=np.int64), np.zeros((4, 3), dtype=bool))
+    with pytest.raises(ValueError, match="state 7"):
+        apply_prediction(np.full((4, 3), 7, dtype=np.uint8), np.zeros((4, 3), dtype=bool))
