@@ -3,16 +3,29 @@
 from __future__ import annotations
 
 import re
+from importlib.resources import files
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from inter2former.errors import WeightsError
 
-__all__ = ["load_mobile_sam_encoder", "load_tensors", "load_weights", "save_weights"]
+__all__ = ["load_mobile_sam_encoder", "load_tensors", "load_weights", "save_weights", "shipped_weights"]
+
+
+def shipped_weights(preset: str) -> Path:
+    """The weights that come with the package for a preset.
+
+    Raises:
+        WeightsError: none come with it.
+    """
+    path = Path(str(files("inter2former"))) / "weights" / f"{preset}.safetensors"
+    if not path.exists():
+        raise WeightsError(f"no weights for {preset!r} come with this package; name a file with weights=...")
+    return path
 
 
 def load_tensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str]]:
@@ -56,7 +69,8 @@ def save_weights(module: nn.Module, path: str | Path, *, metadata: dict[str, str
         for key, value in module.state_dict().items()
     }
     temporary = Path(f"{path}.partial")
-    save_file(tensors, str(temporary), metadata=metadata)
+    # Not save_file, which leaves the file readable by its owner only.
+    temporary.write_bytes(save(tensors, metadata=metadata))
     temporary.replace(path)
 
 
@@ -69,7 +83,11 @@ def load_mobile_sam_encoder(module: nn.Module, path: str | Path) -> None:
     tensors, _ = load_tensors(path)
     prefix = "image_encoder."
     encoder = {key[len(prefix) :]: value for key, value in tensors.items() if key.startswith(prefix)}
-    _load_strict(module, {_encoder_key(k): v for k, v in _fold_batch_norms(encoder).items()}, str(path))
+    try:
+        folded = _fold_batch_norms(encoder)
+    except KeyError as error:
+        raise WeightsError(f"{path} does not fit the network: missing {prefix}{error.args[0]}") from None
+    _load_strict(module, {_encoder_key(key): value for key, value in folded.items()}, str(path))
 
 
 def _load_strict(module: nn.Module, tensors: dict[str, Tensor], source: str) -> None:

@@ -77,11 +77,16 @@ class DecoderConfig:
             test amounts to: every token of the box whose windows are not entirely definite background).
         prompt_border: what the prompt convolution sees beyond its crop: "zero" as released, or "background", the
             state that holds outside, so that the crop equals the convolution over an endless map.
-        upsampling_norm: "group" (statistics over the crop, as released) or "channel" (cell by cell).
+        normalise_embedding: a layer norm on each token of the image embedding, for encoders whose embedding is much
+            smaller than the prompt embedding that is added to it.
+        upsampling_norm: "group" (statistics over the crop, as released) or "token": a layer norm on each token, and only
+            a scale and a shift per channel on the finer maps, whose few channels a norm would flatten.
+        coarse_shapes_tokens: the auxiliary low-resolution mask sends its gradient into the tokens; not so as released.
         interpolation: how the upsampler doubles a map.
         box_margin: tokens added on each side of the box that is upsampled.
-        box_halo: further tokens computed and dropped, so that the crop equals the full map. With "channel" norm and
+        box_halo: further tokens computed and dropped, so that the crop equals the full map. With "token" norm and
             "bilinear" interpolation 2 is exact: the four stages reach 1 + 1/2 + 1/4 + 1/8 tokens.
+        box_holds_clicks: the box that is upsampled holds every token with definite foreground.
         box_threshold: a token whose low-resolution logit exceeds this belongs to the box.
     """
 
@@ -93,10 +98,13 @@ class DecoderConfig:
     prompt_widths: tuple[int, ...] = (32, 64, 128, 256)
     boundary: Literal["exact", "release"] = "release"
     prompt_border: Literal["zero", "background"] = "zero"
-    upsampling_norm: Literal["group", "channel"] = "group"
+    normalise_embedding: bool = False
+    upsampling_norm: Literal["group", "token"] = "group"
+    coarse_shapes_tokens: bool = False
     interpolation: Literal["bicubic", "bilinear"] = "bicubic"
     box_margin: int = 0
     box_halo: int = 0
+    box_holds_clicks: bool = False
     box_threshold: float = -2.0
 
 
@@ -136,10 +144,13 @@ PRESETS: dict[str, ModelConfig] = {
         decoder=DecoderConfig(
             boundary="exact",
             prompt_border="background",
-            upsampling_norm="channel",
+            normalise_embedding=True,
+            upsampling_norm="token",
+            coarse_shapes_tokens=True,
             interpolation="bilinear",
             box_margin=1,
             box_halo=2,
+            box_holds_clicks=True,
         ),
         clicks=ClickConfig(initial_state=1, outer_radius=96, first_outer_radius=256),
     ),

@@ -1,6 +1,7 @@
 """The exceptions of this package.
 
     Inter2FormerError
+    ├── HistoryError          there is nothing to undo or redo
     ├── ImageNotSetError      a prompt arrived before an image
     ├── ImageReadError        a file or array is no image we can use   (also a ValueError)
     ├── ImageWriteError       a mask or picture cannot be saved         (also an OSError)
@@ -11,11 +12,23 @@ Wrong arguments raise the built-in `ValueError` or `TypeError`. Every message sa
 what to do.
 """
 
-__all__ = ["DataError", "ImageNotSetError", "ImageReadError", "ImageWriteError", "Inter2FormerError", "WeightsError"]
+__all__ = [
+    "DataError",
+    "HistoryError",
+    "ImageNotSetError",
+    "ImageReadError",
+    "ImageWriteError",
+    "Inter2FormerError",
+    "WeightsError",
+]
 
 
 class Inter2FormerError(Exception):
     """Base of all exceptions that this package defines."""
+
+
+class HistoryError(Inter2FormerError):
+    """There is nothing to undo or to redo."""
 
 
 class ImageNotSetError(Inter2FormerError):

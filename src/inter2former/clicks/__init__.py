@@ -1,1 +1,1 @@
-"""Clicks: the simulated user, and the reference map that carries clicks to the network."""
+"""Clicks: how they enter the reference map, where a simulated user clicks, and how masks keep to them."""

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from inter2former.config import ClickConfig
 from inter2former.prompt import Click
 
-__all__ = ["State", "apply_prediction", "blank_map", "stamp_clicks", "stamp_next_click"]
+__all__ = ["State", "apply_prediction", "blank_map", "stamp_box", "stamp_clicks", "stamp_next_click"]
 
 
 class State(IntEnum):
@@ -95,7 +95,7 @@ def apply_prediction(reference_map: StateMap, mask: NDArray[np.generic]) -> Stat
     _check_map(reference_map)
     if reference_map.shape != mask.shape:
         raise ValueError(f"mask has shape {mask.shape} but reference_map has {reference_map.shape}; give both one size")
-    if mask.dtype.kind not in "bui":
+    if mask.dtype.kind not in ("b", "u", "i"):
         raise ValueError(f"mask has dtype {mask.dtype}; threshold logits or probabilities to bool first")
     if reference_map.size == 0:
         return reference_map.copy()
@@ -174,3 +174,25 @@ def stamp_next_click(reference_map: StateMap, click: Click, config: ClickConfig,
     """
     outer = config.first_outer_radius if first else config.outer_radius
     return stamp_clicks(reference_map, [click], inner_radius=config.inner_radius, outer_radius=outer)
+
+
+def stamp_box(reference_map: StateMap, left: int, top: int, right: int, bottom: int) -> StateMap:
+    """Write a box around the object into a reference map: inside, possible background becomes unknown.
+
+    Differs from the paper, which knows clicks only.
+
+    Args:
+        reference_map: (H, W) uint8 states 0..4; left unchanged.
+        left: first column of the box; clipped at the edges of the map, like the other sides.
+        top: first row.
+        right: column after the last one.
+        bottom: row after the last one.
+
+    Returns:
+        (H, W) uint8, a new map.
+    """
+    _check_map(reference_map)
+    stamped = reference_map.copy()
+    window = stamped[max(top, 0) : max(bottom, 0), max(left, 0) : max(right, 0)]
+    window[window == State.POSSIBLE_BACKGROUND] = State.UNKNOWN
+    return stamped

@@ -70,9 +70,12 @@ class FolderDataset:
 
     def _list(self, name: str) -> list[Path]:
         folder = self.root / name
-        files = sorted(path for path in folder.iterdir() if path.is_file()) if folder.is_dir() else []
+        paths = folder.iterdir() if folder.is_dir() else iter(())
+        files = sorted(path for path in paths if path.is_file() and not path.name.startswith("."))
         if not files:
-            raise DataError(f"{folder} holds no files; a data set folder has images/ and masks/ with the same file stems")
+            raise DataError(
+                f"{folder} holds no files; a data set folder has images/ and masks/ with the same file stems"
+            )
         return files
 
 
@@ -86,4 +89,6 @@ def _read_mask(path: Path) -> NDArray[np.integer]:
         return values.astype(np.uint8) * 255
     if values.ndim != 2:
         raise DataError(f"the mask {path} has {values.ndim} dimensions; it must have one channel")
+    if not np.issubdtype(values.dtype, np.integer):
+        raise DataError(f"the mask {path} holds {values.dtype}; it must hold whole numbers of 8 or 16 bit")
     return values

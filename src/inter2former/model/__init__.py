@@ -1,1 +1,1 @@
-"""The network, one file per section of the paper; start with `inter2former.py`."""
+"""The network of the paper, one file per idea."""

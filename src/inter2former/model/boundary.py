@@ -2,7 +2,7 @@
 
 Both rules ask about the 7x7 windows around the 256 pixels of a token. A window is connected, so it holds two states
 exactly when it holds two neighbouring pixels of different states, and every neighbouring pair in the 22x22 square
-around the token lies in the window of one of its pixels. One pooling of 22x22 squares therefore answers for all 256
+around the token lies in the window of one of its pixels. The extremes of 22x22 squares therefore answer for all 256
 windows, exactly.
 """
 
@@ -12,9 +12,8 @@ from typing import Literal
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
-from inter2former.model.boxes import prompt_box
+from inter2former.model.boxes import any_in_token, prompt_box, token_extremes
 
 __all__ = ["BoundaryRule", "select_boundary_tokens", "window_is_mixed"]
 
@@ -42,11 +41,11 @@ def select_boundary_tokens(reference_map: Tensor, *, rule: BoundaryRule, stride:
         ValueError: another rank or dtype, a side that is no multiple of `stride`, or an unknown rule.
     """
     _check(reference_map, stride)
-    unknown = F.max_pool2d((reference_map == UNKNOWN).to(torch.float32), stride)[:, 0] > 0
-    state = reference_map.to(torch.float32)
-    highest = _highest(state, stride)[:, 0]
+    states = reference_map[:, 0]
+    unknown = any_in_token(states == UNKNOWN, stride=stride)
+    lowest, highest = token_extremes(states, stride=stride, before=WINDOW // 2, after=WINDOW // 2)
     if rule == "exact":
-        return unknown | (highest != -_highest(-state, stride)[:, 0])
+        return unknown | (highest != lowest)
     if rule == "release":
         return unknown | ((highest > 0) & _inside_prompt_box(reference_map, stride))
     raise ValueError(f"unknown boundary rule {rule!r}; the rules are 'exact' and 'release'")
@@ -62,11 +61,6 @@ def window_is_mixed(reference_map: Tensor) -> Tensor:
     """
     state = reference_map.to(torch.float32)
     return _highest(state, 1) != -_highest(-state, 1)
-
-
-def _highest(state: Tensor, stride: int) -> Tensor:
-    """The highest state in all windows around the pixels of a token."""
-    return F.max_pool2d(state, stride + WINDOW - 1, stride=stride, padding=WINDOW // 2)
 
 
 def _inside_prompt_box(reference_map: Tensor, stride: int) -> Tensor:

@@ -66,7 +66,7 @@ class BinarySphericalCodebook(nn.Module):
         code = F.normalize(self.project(keys), dim=-1)
         corner = torch.where(code >= 0, 1.0, -1.0).to(code.dtype) * self.bits**-0.5
         loss = COMMITMENT_WEIGHT * F.mse_loss(code, corner)
-        bits = (corner + code - code.detach()) * (self.bits**0.5 / 2) + 0.5
+        bits = (code + (corner - code).detach()) * (self.bits**0.5 / 2) + 0.5
         return StraightThroughKeys(self._address(bits), loss)
 
     def _address(self, bits: Tensor) -> Tensor:

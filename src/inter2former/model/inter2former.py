@@ -12,17 +12,21 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from inter2former.config import DecoderConfig, ModelConfig
 from inter2former.model.attention import HybridAttention
 from inter2former.model.boundary import select_boundary_tokens
 from inter2former.model.edge_encoder import EdgeEncoder
+from inter2former.model.layers import ChannelNorm
 from inter2former.model.moe import HybridMoE
 from inter2former.model.prompt_embedding import PromptEmbedding
 from inter2former.model.tiny_vit import TinyViT
 from inter2former.model.upsampling import LocalLogits, LocalUpsampling
 
 __all__ = ["EncodedImage", "HybridBlock", "Inter2Former", "PromptedTokens", "TrainingOutput"]
+
+DEFINITE_FOREGROUND = 4
 
 
 class EncodedImage(NamedTuple):
@@ -96,6 +100,7 @@ class Inter2Former(nn.Module):
         decoder = config.decoder
         self.encoder = TinyViT(config.encoder)
         self.edge_encoder = EdgeEncoder(config.edges)
+        self.embedding_norm = ChannelNorm(decoder.width) if decoder.normalise_embedding else nn.Identity()
         self.prompt_embedding = PromptEmbedding(decoder.prompt_widths, border=decoder.prompt_border)
         self.blocks = nn.ModuleList(HybridBlock(decoder) for _ in range(decoder.depth))
         self.upsampling = LocalUpsampling(decoder)
@@ -107,7 +112,8 @@ class Inter2Former(nn.Module):
             image: (B, 3, H, W) normalised; H and W are multiples of 16.
         """
         features = self.encoder(image)
-        return EncodedImage(features.embedding, self.edge_encoder(image, features.skips))
+        edges = self.edge_encoder(image, features.skips)
+        return EncodedImage(self.embedding_norm(features.embedding), edges)
 
     def decode(self, encoded: EncodedImage, reference_map: Tensor) -> list[LocalLogits]:
         """One round of interaction.
@@ -118,7 +124,8 @@ class Inter2Former(nn.Module):
         Returns:
             mask logits in a box for each sample.
         """
-        return self.upsampling(self.prompted_tokens(encoded, reference_map), encoded.edges)
+        tokens = self.prompted_tokens(encoded, reference_map)
+        return self.upsampling(tokens, encoded.edges, self._required(reference_map))
 
     def prompted_tokens(self, encoded: EncodedImage, reference_map: Tensor) -> Tensor:
         """Prompt embedding and blocks: the tokens (B, C, h, w) that `decode` upsamples."""
@@ -144,6 +151,13 @@ class Inter2Former(nn.Module):
             tokens, loss = block.forward_training(tokens, boundary)
             losses.append(loss)
         return PromptedTokens(_as_map(tokens, boundary), torch.stack(losses).mean())
+
+    def _required(self, reference_map: Tensor) -> Tensor | None:
+        """The tokens with definite foreground, where the preset wants them in the box."""
+        if not self.config.decoder.box_holds_clicks:
+            return None
+        definite = (reference_map == DEFINITE_FOREGROUND).to(torch.float32)
+        return F.max_pool2d(definite, self.prompt_embedding.stride)[:, 0] > 0
 
     def _prompted(self, encoded: EncodedImage, reference_map: Tensor) -> tuple[Tensor, Tensor]:
         boundary = select_boundary_tokens(

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-__all__ = ["ChannelNorm", "SwiGLU", "rotary_angles", "rotate"]
+__all__ = ["ChannelAffine", "ChannelNorm", "SwiGLU", "rotary_angles", "rotate"]
 
 
 class ChannelNorm(nn.LayerNorm):
@@ -15,6 +15,20 @@ class ChannelNorm(nn.LayerNorm):
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, C, H, W) to the same shape."""
         return super().forward(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+
+
+class ChannelAffine(nn.Module):
+    """A scale and a shift per channel."""
+
+    def __init__(self, width: int) -> None:
+        """Build it as the identity."""
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(width))
+        self.bias = nn.Parameter(torch.zeros(width))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (B, C, H, W) to the same shape."""
+        return x * self.weight[:, None, None] + self.bias[:, None, None]
 
 
 class SwiGLU(nn.Module):
@@ -63,7 +77,8 @@ def rotary_angles(height: int, width: int, head_dim: int, *, scale: float = 0.5,
 def rotate(x: Tensor, angles: Tensor) -> Tensor:
     """Turn consecutive channel pairs of `x` by minus `angles`.
 
-    Minus is the released convention; attention only sees differences of angles, so the sign cancels.
+    Minus is the released convention, and weights depend on it: attention only sees differences of angles, but the other
+    sign would mirror them, a token to the left taking the place of one to the right.
 
     Args:
         x: (..., N, heads, head_dim).

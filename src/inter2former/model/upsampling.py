@@ -10,12 +10,15 @@ from torch.nn import functional as F
 
 from inter2former.config import DecoderConfig
 from inter2former.model.boxes import Box, tight_box, whole_grid
-from inter2former.model.layers import ChannelNorm
+from inter2former.model.layers import ChannelAffine, ChannelNorm
 
 __all__ = ["LocalLogits", "LocalUpsampling", "Upsampler"]
 
 STAGES = 4
 STRIDE = 2**STAGES
+
+BAND_TOKENS = 100000
+"""Tokens that are upsampled at once where the result does not depend on it."""
 
 
 class LocalLogits(NamedTuple):
@@ -39,11 +42,20 @@ class LocalLogits(NamedTuple):
 class Upsampler(nn.Module):
     """Norm, double the resolution, add the edge map, 3x3 convolution to a quarter of the channels."""
 
-    def __init__(self, width: int, *, norm: str, interpolation: str, last: bool) -> None:
-        """Build one stage; `last`: no activation after the convolution. Other arguments as in `DecoderConfig`."""
+    def __init__(self, width: int, *, norm: nn.Module, interpolation: str, last: bool) -> None:
+        """Build one stage.
+
+        Args:
+            width: channels coming in.
+            norm: what comes before doubling.
+            interpolation: as in `DecoderConfig`.
+            last: there is no activation after the convolution.
+        """
         super().__init__()
-        self.norm = nn.GroupNorm(1, width) if norm == "group" else ChannelNorm(width)
+        self.norm = norm
         self.conv = nn.Conv2d(width, width // 4, 3, padding=1)
+        if not last:
+            nn.init.kaiming_normal_(self.conv.weight, nonlinearity="relu")
         self.interpolation = interpolation
         self.last = last
 
@@ -63,7 +75,12 @@ class LocalUpsampling(nn.Module):
         self.config = config
         widths = [config.width // 4**stage for stage in range(STAGES)]
         self.upsamplers = nn.ModuleList(
-            Upsampler(width, norm=config.upsampling_norm, interpolation=config.interpolation, last=width == widths[-1])
+            Upsampler(
+                width,
+                norm=_norm(config.upsampling_norm, width, first=width == widths[0]),
+                interpolation=config.interpolation,
+                last=width == widths[-1],
+            )
             for width in widths
         )
         self.coarse = nn.ModuleList(nn.Conv2d(width, width // 4, 1) for width in widths)
@@ -71,24 +88,28 @@ class LocalUpsampling(nn.Module):
     def coarse_logits(self, x: Tensor) -> Tensor:
         """Mask logits on the token grid, which say where the object is: (B, C, h, w) to (B, 1, h, w).
 
-        The input is detached: this small net reads the tokens but does not shape them.
+        As released, the input is detached: this small net reads the tokens but does not shape them.
         """
-        x = x.detach()
+        if not self.config.coarse_shapes_tokens:
+            x = x.detach()
         for layer in self.coarse[:-1]:
             x = F.silu(layer(x))
         return self.coarse[-1](x)
 
-    def forward(self, x: Tensor, edges: tuple[Tensor, ...]) -> list[LocalLogits]:
+    def forward(self, x: Tensor, edges: tuple[Tensor, ...], required: Tensor | None = None) -> list[LocalLogits]:
         """Upsample each sample inside its own box.
 
         Args:
             x: (B, C, h, w) tokens.
             edges: edge maps coarse to fine, as `EdgeEncoder` gives them.
+            required: (B, h, w) bool, tokens that the box must hold whatever the small net says.
         Returns:
             one result per sample.
         """
         height, width = x.shape[2:]
         found = self.coarse_logits(x)[:, 0] > self.config.box_threshold
+        if required is not None:
+            found = found | required
         out = []
         for index in range(len(x)):
             box = tight_box(found[index])
@@ -109,6 +130,17 @@ class LocalUpsampling(nn.Module):
         `box_halo` more tokens are computed around the box and dropped, so that what happens at the border of the crop
         does not show; with the settings named in `DecoderConfig` the result equals the crop of `upsample_all`.
         """
+        if self.config.box_halo == 0:
+            return LocalLogits(self._upsample_crop(x, edges, box), box.scaled(STRIDE))
+        # In bands the doubled maps stay in the cache.
+        rows = max(4, BAND_TOKENS // (box.right - box.left))
+        bands = [
+            self._upsample_crop(x, edges, Box(box.left, top, box.right, min(top + rows, box.bottom)))
+            for top in range(box.top, box.bottom, rows)
+        ]
+        return LocalLogits(torch.cat(bands), box.scaled(STRIDE))
+
+    def _upsample_crop(self, x: Tensor, edges: tuple[Tensor, ...], box: Box) -> Tensor:
         outer = box.grown(self.config.box_halo, *x.shape[2:])
         x = x[:, :, outer.rows, outer.columns]
         crops = []
@@ -118,7 +150,7 @@ class LocalUpsampling(nn.Module):
         logits = self.upsample_all(x, tuple(crops))[0, 0]
         inner = Box(box.left - outer.left, box.top - outer.top, box.right - outer.left, box.bottom - outer.top)
         inner = inner.scaled(STRIDE)
-        return LocalLogits(logits[inner.rows, inner.columns], box.scaled(STRIDE))
+        return logits[inner.rows, inner.columns]
 
     def _upsample_uncut(self, x: Tensor, edges: tuple[Tensor, ...], box: Box) -> LocalLogits:
         """Upsample, and where a margin is asked for, widen the box as long as it cuts through the object."""
@@ -131,6 +163,12 @@ class LocalUpsampling(nn.Module):
             if wider == box:
                 return local
             box = wider
+
+
+def _norm(kind: str, width: int, *, first: bool) -> nn.Module:
+    if kind == "group":
+        return nn.GroupNorm(1, width)
+    return ChannelNorm(width) if first else ChannelAffine(width)
 
 
 def _widened(box: Box, mask: Tensor, height: int, width: int) -> Box:

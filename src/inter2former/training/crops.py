@@ -13,6 +13,8 @@ from torch import Tensor
 
 from inter2former.config import STRIDE
 from inter2former.data.folder import FolderDataset
+from inter2former.errors import DataError
+from inter2former.frame import WorkingFrame
 from inter2former.model.normalise import normalised_input
 from inter2former.training.embedding_cache import EmbeddingCache
 from inter2former.training.losses import IGNORE
@@ -50,7 +52,11 @@ class CropSampler:
         self.source_probability = weights / weights.sum()
 
     def batch(self, step: int, *, rank: int = 0, processes: int = 1) -> Batch:
-        """The batch of one step; with several processes each draws its share of the same side."""
+        """The batch of one step; with several processes each draws its share of the same side.
+
+        Raises:
+            DataError: a mask is not of its image's size, or there are hardly any objects large enough.
+        """
         settings = self.settings
         weights = np.array(settings.crop_weights)
         side = int(np.random.default_rng((settings.seed, step)).choice(settings.crop_sides, p=weights / weights.sum()))
@@ -60,6 +66,7 @@ class CropSampler:
         return Batch(*(torch.cat(parts) for parts in zip(*crops, strict=True)))
 
     def _crop(self, rng: np.random.Generator, side: int) -> Batch:
+        settings = self.settings
         for _ in range(ATTEMPTS):
             dataset = self.datasets[int(rng.choice(len(self.datasets), p=self.source_probability))]
             annotation = dataset.annotation(int(rng.integers(len(dataset))))
@@ -68,14 +75,24 @@ class CropSampler:
                 continue
             mask = annotation.labels == objects[_draw_object(rng, annotation.labels, objects)]
             cached = self.cache.get(annotation.image_path)
-            target = _resized_target(mask, annotation.ignore, cached.image.shape[:2])
+            frame = WorkingFrame.fit(mask.shape[1], mask.shape[0], size=settings.size, stride=STRIDE)
+            content = (frame.content_height, frame.content_width)
+            if cached.image.shape[:2] != content:
+                raise DataError(
+                    f"the mask of {annotation.image_path} is {mask.shape[1]}x{mask.shape[0]}, but the upright image "
+                    "has another aspect; give the mask the image's size"
+                )
+            target = _resized_target(mask, annotation.ignore, content)
             top, left = _crop_origin(rng, target, side)
             window = _cut(target, top, left, side, fill=IGNORE)
-            if np.count_nonzero(window == 1) >= self.settings.min_object_pixels:
+            if np.count_nonzero(window == 1) >= settings.min_object_pixels:
                 pixels = np.ascontiguousarray(cached.image[top : top + side, left : left + side])
                 embedding = _cut_embedding(cached.embedding, top, left, side)
                 return Batch(_padded(pixels, side), embedding, torch.from_numpy(window)[None, None])
-        raise RuntimeError(f"no object of {self.settings.min_object_pixels} pixels in {ATTEMPTS} draws; check the masks")
+        raise DataError(
+            f"no object of {settings.min_object_pixels} pixels in {ATTEMPTS} draws from "
+            f"{', '.join(dataset.name for dataset in self.datasets)}; check the masks, or lower min_object_pixels"
+        )
 
 
 def _draw_object(rng: np.random.Generator, labels: NDArray[np.integer], objects: list[int]) -> int:
@@ -107,9 +124,10 @@ def _crop_origin(rng: np.random.Generator, target: NDArray[np.uint8], side: int)
 
 
 def _origin(rng: np.random.Generator, at: int, side: int, length: int) -> int:
-    low, high = max(0, at - side + 1), min(at, max(0, length - side))
-    first, last = -(-min(low, high) // STRIDE), max(0, high) // STRIDE
-    return STRIDE * int(rng.integers(min(first, last), last + 1))
+    """Draw a multiple of the stride from which `side` pixels hold `at` and, if they can, stay on the padded axis."""
+    padded = -(-length // STRIDE) * STRIDE
+    low, high = max(0, at - side + 1), min(at, max(0, padded - side))
+    return STRIDE * int(rng.integers(-(-low // STRIDE), high // STRIDE + 1))
 
 
 def _cut(plane: NDArray[np.uint8], top: int, left: int, side: int, *, fill: int) -> NDArray[np.uint8]:

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from inter2former.clicks.reference_map import apply_prediction, blank_map, stamp_next_click
+from inter2former.clicks.reference_map import apply_prediction, blank_map, stamp_box, stamp_next_click
 from inter2former.clicks.simulate import ClickRule, next_click
 from inter2former.config import ClickConfig
 from inter2former.model.inter2former import EncodedImage, Inter2Former
@@ -77,7 +77,7 @@ def simulate_interaction(
     sessions = [_Session(plane, network.config.clicks, settings.inner_ratio, rng) for plane in target[:, 0].numpy()]
     rounds = sample_extra_clicks(rng, gamma=settings.extra_click_gamma, maximum=settings.max_extra_clicks)
     for session in sessions:
-        session.click(np.zeros(target.shape[2:], dtype=np.bool_))
+        session.begin(with_box=rng.random() < settings.box_probability)
     for _ in range(rounds):
         with torch.no_grad():
             answers = network.decode(encoded, _stacked(sessions))
@@ -98,13 +98,23 @@ class _Session:
         self.config = clicks
         self.rule = ClickRule("after", "random", inner_ratio)
         self.rng = random.Random(int(rng.integers(2**63)))
-        self.reference_map = blank_map(*target.shape, clicks)
+        self.reference_map = blank_map(target.shape[0], target.shape[1], clicks)
         self.clicks: list[Click] = []
 
+    def begin(self, *, with_box: bool) -> None:
+        """The first prompt: a click, or a box around the object whose sides are up to a tenth off."""
+        if not with_box:
+            self.click(np.zeros(self.target.shape, dtype=np.bool_))
+            return
+        rows, columns = np.flatnonzero(self.target.any(1)), np.flatnonzero(self.target.any(0))
+        left, top, right, bottom = int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
+        off_x, off_y = 0.1 * (right - left), 0.1 * (bottom - top)
+        jitter = [round(self.rng.uniform(-off, off)) for off in (off_x, off_y, off_x, off_y)]
+        box = [side + by for side, by in zip((left, top, right, bottom), jitter, strict=True)]
+        self.reference_map = stamp_box(self.reference_map, *box)
+
     def click(self, mask: NDArray[np.bool_]) -> None:
-        click = next_click(
-            mask, self.target, ignore=self.ignore, previous=self.clicks, rule=self.rule, rng=self.rng
-        )
+        click = next_click(mask, self.target, ignore=self.ignore, previous=self.clicks, rule=self.rule, rng=self.rng)
         if click is not None:
             first = not self.clicks
             self.reference_map = stamp_next_click(self.reference_map, click, self.config, first=first)

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -22,8 +23,6 @@ from inter2former.training.state import RunState, WeightMean
 
 __all__ = ["Trainer"]
 
-LOW_RESOLUTION_SIDE = 16
-
 
 class Trainer:
     """Trains everything but the image encoder, whose embeddings are cached.
@@ -32,9 +31,7 @@ class Trainer:
     mean weights in the form that `Predictor` loads.
     """
 
-    def __init__(
-        self, network: Inter2Former, sampler: CropSampler, settings: TrainingSettings, folder: Path
-    ) -> None:
+    def __init__(self, network: Inter2Former, sampler: CropSampler, settings: TrainingSettings, folder: Path) -> None:
         """Prepare the run and go on where the folder's state says.
 
         Raises:
@@ -76,16 +73,17 @@ class Trainer:
         Returns:
             scalars: `mask`, `coarse` and `commitment`, each already weighted.
         """
-        import numpy as np
-
         rng = np.random.default_rng((self.settings.seed, step, 1))
         with torch.no_grad():
             skips = self.network.encoder.local_features(batch.image)
         edges = self.network.edge_encoder(batch.image, skips)
-        fixed = EncodedImage(batch.embedding, tuple(edge.detach() for edge in edges))
+        embedding = self.network.embedding_norm(batch.embedding)
+        fixed = EncodedImage(embedding.detach(), tuple(edge.detach() for edge in edges))
         reference_map = simulate_interaction(self.network, fixed, batch.target, rng, self.settings)
-        output = self.network.forward_training(EncodedImage(batch.embedding, edges), reference_map)
-        coarse_target = low_resolution_target(batch.target, (output.coarse_logits.shape[2], output.coarse_logits.shape[3]))
+        output = self.network.forward_training(EncodedImage(embedding, edges), reference_map)
+        coarse_target = low_resolution_target(
+            batch.target, (output.coarse_logits.shape[2], output.coarse_logits.shape[3])
+        )
         return {
             "mask": normalised_focal_loss(output.logits, batch.target).mean(),
             "coarse": normalised_focal_loss(output.coarse_logits, coarse_target).mean() * self.settings.coarse_weight,

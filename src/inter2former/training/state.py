@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -69,5 +70,6 @@ class RunState:
         try:
             values = torch.load(path, map_location="cpu", weights_only=True)
             return cls(**values)
-        except (RuntimeError, TypeError, EOFError, OSError) as error:
-            raise WeightsError(f"{path} is no training state that can be resumed: {error}") from error
+        except (RuntimeError, TypeError, EOFError, OSError, pickle.UnpicklingError) as error:
+            # torch explains itself over many lines; they stay in the chain.
+            raise WeightsError(f"{path} is no training state that can be resumed; delete it to begin anew") from error

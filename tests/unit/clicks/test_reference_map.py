@@ -5,7 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from inter2former.clicks.reference_map import State, apply_prediction, stamp_clicks
+from inter2former.clicks.reference_map import (
+    State,
+    apply_prediction,
+    blank_map,
+    stamp_box,
+    stamp_clicks,
+    stamp_next_click,
+)
+from inter2former.config import ClickConfig
 from inter2former.prompt import Click
 
 
@@ -128,3 +136,47 @@ def test_prediction_refuses_what_it_cannot_use():
         apply_prediction(np.zeros((4, 3), dtype=np.int64), np.zeros((4, 3), dtype=bool))
     with pytest.raises(ValueError, match="state 7"):
         apply_prediction(np.full((4, 3), 7, dtype=np.uint8), np.zeros((4, 3), dtype=bool))
+
+
+@pytest.mark.parametrize("state", [1, 2])
+def test_a_blank_map_holds_the_initial_state(state):
+    blank = blank_map(3, 5, ClickConfig(initial_state=state))
+    assert blank.dtype == np.uint8
+    np.testing.assert_array_equal(blank, np.full((3, 5), state))
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_the_first_click_has_its_own_outer_radius(first):
+    config = ClickConfig(initial_state=1, inner_radius=2, outer_radius=3, first_outer_radius=9)
+    before = blank_map(40, 50, config)
+    stamped = stamp_next_click(before, Click(20, 18), config, first=first)
+    y, x = np.indices(before.shape)
+    distance = np.hypot(x - 20, y - 18)
+    expected = np.where(distance <= 2, 4, np.where(distance <= 2 + (9 if first else 3), 2, 1))
+    np.testing.assert_array_equal(stamped, expected)
+    assert (before == 1).all()
+
+
+def test_a_box_makes_possible_background_unknown_and_nothing_else():
+    before = np.tile(np.arange(5, dtype=np.uint8), (6, 2))
+    expected = before.copy()
+    expected[1:4, 2:9][expected[1:4, 2:9] == State.POSSIBLE_BACKGROUND] = State.UNKNOWN
+    kept = before.copy()
+    np.testing.assert_array_equal(stamp_box(before, 2, 1, 9, 4), expected)
+    np.testing.assert_array_equal(before, kept)
+
+
+@pytest.mark.parametrize("box", [(-9, -9, 99, 99), (0, 0, 10, 6)])
+def test_a_box_is_clipped(box):
+    stamped = stamp_box(np.ones((6, 10), dtype=np.uint8), *box)
+    assert (stamped == State.UNKNOWN).all()
+
+
+@pytest.mark.parametrize("box", [(-9, 0, -2, 6), (12, 0, 20, 6), (3, 3, 3, 6), (5, 0, 2, 6)])
+def test_a_box_beside_the_map_has_no_effect(box):
+    assert (stamp_box(np.ones((6, 10), dtype=np.uint8), *box) == 1).all()
+
+
+def test_a_box_refuses_another_dtype():
+    with pytest.raises(ValueError, match="dtype int64; expected uint8"):
+        stamp_box(np.ones((6, 10), dtype=np.int64), 0, 0, 5, 5)

@@ -1,11 +1,19 @@
-"""The number of extra clicks falls off geometrically."""
+"""The number of extra clicks falls off geometrically, and simulated users click where the network is wrong."""
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
+import torch
 
-from inter2former.training.interaction import extra_click_probabilities, sample_extra_clicks
+from inter2former.clicks.reference_map import State
+from inter2former.model.inter2former import EncodedImage
+from inter2former.training.interaction import extra_click_probabilities, sample_extra_clicks, simulate_interaction
+from inter2former.training.losses import IGNORE
+
+SIDE = 64
 
 
 def test_probabilities_fall_by_a_constant_ratio():
@@ -33,3 +41,62 @@ def test_refusals():
         extra_click_probabilities(0)
     with pytest.raises(ValueError, match="maximum=-1"):
         sample_extra_clicks(np.random.default_rng(0), maximum=-1)
+
+
+@pytest.fixture
+def encoded():
+    torch.manual_seed(1)
+    edges = [torch.randn(2, 256 // 4**level, SIDE // 8 * 2**level, SIDE // 8 * 2**level) for level in range(4)]
+    return EncodedImage(torch.randn(2, 256, SIDE // 16, SIDE // 16), tuple(edges))
+
+
+@pytest.fixture
+def target():
+    planes = torch.zeros(2, 1, SIDE, SIDE, dtype=torch.uint8)
+    planes[0, :, 10:40, 5:50] = 1
+    planes[1, :, 30:60, 20:44] = 1
+    planes[1, :, :, 48:] = IGNORE
+    return planes
+
+
+def simulate(network, encoded, target, settings, seed=5, **changes):
+    rng = np.random.default_rng(seed)
+    return simulate_interaction(network, encoded, target, rng, dataclasses.replace(settings, **changes))
+
+
+def definite(reference_map, state):
+    return (reference_map == state).flatten(1).sum(dim=1)
+
+
+def test_the_first_click_is_in_the_object(network, encoded, target, settings):
+    maps = simulate(network, encoded, target, settings, box_probability=0.0, max_extra_clicks=0)
+    assert (maps.dtype, maps.shape) == (torch.uint8, target.shape)
+    assert not (maps == State.DEFINITE_BACKGROUND).any()
+    # The deepest pixels lie further than the disc's radius from the rim, so the whole disc is in the object.
+    assert ((maps == State.DEFINITE_FOREGROUND) <= (target == 1)).all()
+    assert definite(maps, State.DEFINITE_FOREGROUND).tolist() == [81, 81]
+
+
+def test_a_box_instead_of_the_first_click(network, encoded, target, settings):
+    maps = simulate(network, encoded, target, settings, box_probability=1.0, max_extra_clicks=0)
+    assert set(maps.unique().tolist()) == {State.POSSIBLE_BACKGROUND, State.UNKNOWN}
+    for unknown, wanted in zip(maps == State.UNKNOWN, target == 1, strict=True):
+        assert (unknown & wanted).sum() / (unknown | wanted).sum() > 0.6
+
+
+def test_extra_clicks_leave_their_discs(network, encoded, target, settings):
+    maps = simulate(network, encoded, target, settings, extra_click_gamma=100.0, max_extra_clicks=4)
+    clicked = definite(maps, State.DEFINITE_FOREGROUND) + definite(maps, State.DEFINITE_BACKGROUND)
+    # The network's weights are random: it is wrong every time.
+    assert (clicked > 81).all()
+
+
+def test_the_same_draws_give_the_same_maps(network, encoded, target, settings):
+    first = simulate(network, encoded, target, settings)
+    assert torch.equal(simulate(network, encoded, target, settings), first)
+    assert any(not torch.equal(simulate(network, encoded, target, settings, seed=seed), first) for seed in range(3))
+
+
+def test_simulation_leaves_no_gradient(network, encoded, target, settings):
+    simulate(network, encoded, target, settings)
+    assert all(parameter.grad is None for parameter in network.parameters())

@@ -1,0 +1,290 @@
+"""A session on one image: what goes in, what comes out, undo and redo, and many threads at once."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from inter2former.errors import HistoryError, ImageNotSetError, ImageReadError, WeightsError
+from inter2former.predictor import Predictor
+from inter2former.prompt import Click
+
+CLICKS = [(65, 45, True), (20, 12, False), (90.5, 60.9, True)]
+
+
+def click_through(predictor, clicks=CLICKS):
+    return [predictor.add_click(*click).mask for click in clicks]
+
+
+def test_arrays_paths_and_pil_images_are_one_image(predictor, photo, tmp_path):
+    image = photo()
+    path = tmp_path / "photo.png"
+    Image.fromarray(image).save(path)
+    expected = click_through(predictor)
+    for source in (path, str(path), Image.fromarray(image)):
+        predictor.set_image(source)
+        assert predictor.prediction is None
+        assert predictor.image_size == (130, 90)
+        np.testing.assert_array_equal(click_through(predictor), expected)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda predictor: predictor.add_click(0, 0),
+        lambda predictor: predictor.add_box(0, 0, 5, 5),
+        lambda predictor: predictor.set_mask(np.zeros((4, 4), dtype=bool)),
+        lambda predictor: predictor.image_size,
+    ],
+)
+def test_prompts_need_an_image(new_predictor, call):
+    with pytest.raises(ImageNotSetError, match=r"no image yet; call set_image\(\) first"):
+        call(new_predictor)
+    assert new_predictor.prediction is None
+
+
+@pytest.mark.parametrize(
+    ("x", "y"), [(130, 5), (5, 90), (-1, 5), (5, -0.5), (float("nan"), 5), (5, float("inf")), ("5", 5), (None, 5)]
+)
+def test_clicks_outside_are_refused_by_their_numbers(predictor, x, y):
+    before = predictor.add_click(1, 1)
+    message = rf"click \({x}, {y}\) lies outside the 130x90 image; x must be in \[0, 129\] and y in \[0, 89\]"
+    with pytest.raises(ValueError, match=message):
+        predictor.add_click(x, y)
+    assert predictor.prediction is before
+
+
+def test_a_fraction_names_the_pixel_it_lies_in(predictor):
+    predictor.add_click(129.99, 0.2)
+    predictor.add_click(np.float32(3.7), np.int64(89), positive=np.bool_(False))
+    assert predictor.prediction.clicks == (Click(129, 0), Click(3, 89, positive=False))
+    assert type(predictor.prediction.clicks[1].x) is int
+
+
+@pytest.mark.parametrize(
+    ("height", "width"), [(90, 130), (131, 47), (1, 1), (1, 300), (300, 1), (7, 5), (128, 128), (700, 451)]
+)
+def test_mask_has_the_size_of_any_image(shared_predictor, photo, height, width):
+    shared_predictor.set_image(photo(height, width))
+    for positive in (True, False):
+        x, y = (width // 2, height // 2) if positive else (width - 1, 0)
+        prediction = shared_predictor.add_click(x, y, positive)
+        assert prediction.mask.dtype == np.bool_
+        assert prediction.mask.shape == (height, width)
+        assert prediction.mask[y, x] == positive
+        assert prediction.logits.dtype == np.float32
+        np.testing.assert_array_equal(prediction.logits > 0, prediction.mask)
+
+
+def test_a_prediction_cannot_be_changed(predictor):
+    prediction = predictor.add_click(65, 45)
+    with pytest.raises(ValueError, match="read-only"):
+        prediction.mask[0, 0] = True
+    with pytest.raises(ValueError, match="read-only"):
+        prediction.logits[0, 0] = 1
+    with pytest.raises(TypeError):
+        prediction.timings["total"] = 0
+    with pytest.raises(AttributeError):
+        prediction.score = 1
+    assert prediction.logits is prediction.logits
+
+
+def test_timings_and_score(predictor):
+    prediction = predictor.add_click(65, 45)
+    assert set(prediction.timings) == {"prompt", "network", "mask", "total", "encode"}
+    assert all(seconds > 0 for seconds in prediction.timings.values())
+    parts = sum(prediction.timings[name] for name in ("prompt", "network", "mask"))
+    assert parts <= prediction.timings["total"]
+    assert 0 <= prediction.score <= 1
+
+
+def test_undo_and_redo_walk_through_the_predictions(predictor):
+    first, second, third = (predictor.add_click(*click) for click in CLICKS)
+    assert predictor.undo() is second
+    assert predictor.undo() is first
+    assert predictor.undo() is None
+    assert predictor.prediction is None
+    with pytest.raises(HistoryError, match="nothing to undo: no prompt has been given"):
+        predictor.undo()
+    assert [predictor.redo() for _ in range(3)] == [first, second, third]
+    with pytest.raises(HistoryError, match="nothing to redo: no prompt was taken back"):
+        predictor.redo()
+    assert predictor.prediction is third
+
+
+def test_a_new_click_after_undo_drops_what_was_taken_back(predictor):
+    first, _ = (predictor.add_click(*click) for click in CLICKS[:2])
+    predictor.undo()
+    other = predictor.add_click(110, 80)
+    assert other.clicks == (*first.clicks, Click(110, 80))
+    with pytest.raises(HistoryError, match="nothing to redo"):
+        predictor.redo()
+    assert predictor.undo() is first
+
+
+def test_the_same_click_after_undo_gives_the_same_mask(predictor):
+    click_through(predictor, CLICKS[:2])
+    before = predictor.add_click(*CLICKS[2])
+    predictor.undo()
+    after = predictor.add_click(*CLICKS[2])
+    np.testing.assert_array_equal(after.logits, before.logits)
+
+
+def test_reset_forgets_the_prompts_and_keeps_the_image(predictor):
+    expected = click_through(predictor)
+    predictor.reset()
+    assert predictor.prediction is None
+    assert predictor.image_size == (130, 90)
+    with pytest.raises(HistoryError):
+        predictor.undo()
+    with pytest.raises(HistoryError):
+        predictor.redo()
+    np.testing.assert_array_equal(click_through(predictor), expected)
+
+
+def test_the_same_calls_give_the_same_masks(predictor, random_weights, photo):
+    expected = click_through(predictor)
+    other = Predictor(weights=random_weights, size=128)
+    other.set_image(photo())
+    np.testing.assert_array_equal(click_through(other), expected)
+
+
+def test_a_refused_image_leaves_the_session(predictor, tmp_path):
+    before = predictor.add_click(65, 45)
+    with pytest.raises(ImageReadError, match="no such file"):
+        predictor.set_image(tmp_path / "absent.png")
+    with pytest.raises(TypeError, match="int"):
+        predictor.set_image(5)
+    assert predictor.prediction is before
+    assert predictor.image_size == (130, 90)
+    assert predictor.add_click(20, 12, False).clicks == (*before.clicks, Click(20, 12, positive=False))
+
+
+def test_a_given_mask_comes_back(shared_predictor, photo, disc):
+    for height, width in ((90, 128), (60, 50), (400, 333)):
+        shared_predictor.set_image(photo(height, width))
+        mask = disc(height, width)
+        prediction = shared_predictor.set_mask(mask)
+        overlap = (prediction.mask & mask).sum() / (prediction.mask | mask).sum()
+        assert overlap == 1 if width == 128 else overlap > 0.95
+        assert prediction.clicks == ()
+        assert shared_predictor.add_click(2, 3).clicks == (Click(2, 3),)
+        assert shared_predictor.undo() is prediction
+
+
+def test_numbers_are_a_mask_too(predictor, disc):
+    expected = predictor.set_mask(disc()).mask
+    np.testing.assert_array_equal(predictor.set_mask(disc().astype(np.uint8) * 7).mask, expected)
+
+
+def test_a_mask_drops_earlier_clicks_until_undone(predictor, disc):
+    before = predictor.add_click(65, 45)
+    assert predictor.set_mask(disc()).clicks == ()
+    assert predictor.undo() is before
+
+
+def test_a_mask_of_another_size_is_refused(predictor):
+    with pytest.raises(ValueError, match=r"mask has shape \(130, 90\); the image is \(90, 130\)"):
+        predictor.set_mask(np.zeros((130, 90), dtype=bool))
+
+
+def test_a_box_is_a_prompt_like_others(predictor):
+    boxed = predictor.add_box(30, 20, 100, 70)
+    assert boxed.clicks == ()
+    assert boxed.mask.shape == (90, 130)
+    clicked = predictor.add_click(65, 45)
+    assert clicked.clicks == (Click(65, 45),)
+    assert predictor.undo() is boxed
+    assert predictor.undo() is None
+
+
+def test_a_box_is_cut_to_the_image(predictor):
+    whole = predictor.add_box(0, 0, 129, 89).logits
+    predictor.reset()
+    np.testing.assert_array_equal(predictor.add_box(-50, -1, 1000, 89.5).logits, whole)
+
+
+@pytest.mark.parametrize("box", [(5, 5, 4, 9), (130, 0, 140, 9), (-9, 0, -1, 9), (0, 0, float("nan"), 9)])
+def test_an_empty_box_is_refused(predictor, box):
+    with pytest.raises(ValueError, match=rf"box \({box[0]}, .* holds no pixel of the 130x90 image"):
+        predictor.add_box(*box)
+    assert predictor.prediction is None
+
+
+def test_threads_are_set_or_refused(random_weights, torch_threads):
+    for threads in (0, -3):
+        with pytest.raises(ValueError, match=f"threads is {threads}; it must be at least 1"):
+            Predictor(weights=random_weights, threads=threads)
+    assert torch.get_num_threads() == torch_threads
+    Predictor(weights=random_weights, size=128, threads=1)
+    assert torch.get_num_threads() == 1
+
+
+def test_what_cannot_be_built_is_refused(random_weights, tmp_path):
+    with pytest.raises(ValueError, match="unknown preset 'inter2former-q'"):
+        Predictor("inter2former-q", weights=random_weights)
+    with pytest.raises(ValueError, match=r"size is 8, wanted an integer in \[16, 4096\]"):
+        Predictor(weights=random_weights, size=8)
+    with pytest.raises(WeightsError, match=r"no weights at .*absent\.safetensors"):
+        Predictor(weights=tmp_path / "absent.safetensors")
+
+
+@pytest.fixture
+def busy_switching():
+    """Threads take turns as often as the interpreter can, so that races show."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)
+
+
+def test_readers_see_whole_states_while_another_thread_clicks(predictor, busy_switching):
+    predictor.add_click(65, 45)
+    done, wrong = threading.Event(), []
+
+    def read():
+        while not done.is_set():
+            prediction = predictor.prediction
+            if prediction is None:
+                wrong.append("no prediction")
+            elif prediction.mask.shape != (90, 130) or prediction.clicks[0] != Click(65, 45):
+                wrong.append(f"{prediction.mask.shape} after {prediction.clicks}")
+
+    readers = [threading.Thread(target=read) for _ in range(2)]
+    for reader in readers:
+        reader.start()
+    for turn in range(8):
+        predictor.add_click(10 * turn, 5 * turn, turn % 2 == 0)
+        predictor.undo()
+        predictor.redo()
+    done.set()
+    for reader in readers:
+        reader.join()
+    assert not wrong
+
+
+def test_clicks_from_many_threads_come_one_after_the_other(predictor, busy_switching):
+    with ThreadPoolExecutor(4) as pool:
+        predictions = list(pool.map(lambda i: predictor.add_click(10 * i, 8 * i, i % 3 > 0), range(10)))
+    last = predictor.prediction
+    assert sorted(click.x for click in last.clicks) == [10 * i for i in range(10)]
+    by_length = sorted(predictions, key=lambda prediction: len(prediction.clicks))
+    assert [prediction.clicks for prediction in by_length] == [last.clicks[:n] for n in range(1, 11)]
+    order = [(click.x, click.y, click.positive) for click in last.clicks]
+    predictor.reset()
+    np.testing.assert_array_equal(click_through(predictor, order)[-1], last.mask)
+
+
+def test_shipped_weights_find_a_disc(shipped, disc):
+    image = np.full((400, 640, 3), 90, dtype=np.uint8)
+    image[disc(400, 640)] = (220, 120, 40)
+    predictor = Predictor(weights=shipped, size=512)
+    predictor.set_image(image)
+    mask = predictor.add_click(320, 200).mask
+    assert (mask & disc(400, 640)).sum() / (mask | disc(400, 640)).sum() > 0.9

@@ -1,0 +1,29 @@
+"""Released tensor names are translated one by one; unknown ones are refused."""
+
+from __future__ import annotations
+
+import pytest
+
+from inter2former.released_keys import rename
+
+
+@pytest.mark.parametrize(
+    ("released", "ours"),
+    [
+        ("neck.ref_conv.stem.6.bias", "prompt_embedding.convolution.6.bias"),
+        ("neck.blocks.1.ffn.select_ffn_w3", "blocks.1.feed_forward.routed.w3"),
+        ("neck.blocks.0.bsq_attn.codebook", "blocks.0.attention.codebook.vectors"),
+        ("decode_head.mlp.4.weight", "upsampling.coarse.2.weight"),
+        ("edge_detector.block_list.3.1.conv2.weight", "edge_encoder.levels.3.1.conv2.weight"),
+        ("edge_detector.canny.sobh.weight", None),
+        ("step", None),
+    ],
+)
+def test_names(released, ours):
+    assert rename(released) == ours
+
+
+@pytest.mark.parametrize("key", ["neck.blocks.0.o_proj.scale", "backbone.pos_embed", "decode_head.mlp.1.weight", ""])
+def test_unknown_names_are_refused(key):
+    with pytest.raises(ValueError, match=f"no rule for '{key}'"):
+        rename(key)

@@ -1,0 +1,111 @@
+"""A run can stop at any step and go on as if it had not, and it learns."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import signal
+
+import pytest
+import torch
+
+from inter2former.checkpoint import load_tensors
+from inter2former.training.loop import Trainer
+from inter2former.training.state import RunState
+
+
+class StopsAt:
+    """A sampler that interrupts the run while it draws for a step."""
+
+    def __init__(self, sampler, step, number):
+        self.sampler, self.step, self.number = sampler, step, number
+
+    def batch(self, step):
+        if step == self.step:
+            signal.raise_signal(self.number)
+        return self.sampler.batch(step)
+
+
+@pytest.fixture
+def train(new_network, make_sampler, settings, tmp_path):
+    """Trains in a folder: `train(name, stop, **changes of settings)`; returns the trainer and what it reported."""
+
+    def call(name, stop=None, number=signal.SIGTERM, **changes):
+        chosen = dataclasses.replace(settings, **changes)
+        network = new_network()
+        sampler = make_sampler(network, chosen)
+        sampler = sampler if stop is None else StopsAt(sampler, stop, number)
+        trainer, reported = Trainer(network, sampler, chosen, tmp_path / name), []
+        trainer.run(reported.append)
+        return trainer, reported
+
+    return call
+
+
+def log_of(folder):
+    return [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+
+
+def test_stop_and_resume_equals_one_go(train, tmp_path):
+    train("whole")
+    stopped, _ = train("parts", stop=1)
+    assert stopped.step == 2
+    resumed, _ = train("parts")
+    assert resumed.step == 4
+    whole, parts = (RunState.load(tmp_path / name / "state.pt") for name in ("whole", "parts"))
+    assert (whole.step, whole.mean_updates) == (parts.step, parts.mean_updates) == (4, 4)
+    for name in ("network", "mean", "optimiser"):
+        torch.testing.assert_close(getattr(whole, name), getattr(parts, name), rtol=0, atol=0)
+    weights = [load_tensors(tmp_path / name / "weights.safetensors") for name in ("whole", "parts")]
+    torch.testing.assert_close(weights[0][0], weights[1][0], rtol=0, atol=0)
+    assert weights[0][1] == weights[1][1] == {"step": "4"}
+    masks = [[entry["mask"] for entry in log_of(tmp_path / name)] for name in ("whole", "parts")]
+    assert masks[0] == masks[1]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_saves_and_ends_the_run(train, tmp_path, number):
+    before = signal.getsignal(number)
+    trainer, _ = train("run", stop=0, number=number)
+    assert trainer.step == 1
+    assert RunState.load(tmp_path / "run" / "state.pt").step == 1
+    assert (tmp_path / "run" / "weights.safetensors").exists()
+    assert signal.getsignal(number) is before
+
+
+def test_checkpoints_come_as_often_as_asked(train, tmp_path, monkeypatch):
+    steps = []
+    save = Trainer._save
+    monkeypatch.setattr(Trainer, "_save", lambda trainer: (steps.append(trainer.step), save(trainer)))
+    train("run", checkpoint_every=3)
+    assert steps == [3, 4]
+
+
+def test_saving_does_not_change_the_run(train, tmp_path):
+    train("often", checkpoint_every=1)
+    train("once")
+    often, once = (RunState.load(tmp_path / name / "state.pt") for name in ("often", "once"))
+    torch.testing.assert_close(often.network, once.network, rtol=0, atol=0)
+
+
+def test_other_settings_in_the_same_folder_are_refused(train, tmp_path):
+    train("run", steps=1)
+    with pytest.raises(ValueError, match=r"settings\.json holds other settings than these; train into another folder"):
+        train("run", steps=2)
+    assert RunState.load(tmp_path / "run" / "state.pt").step == 1
+
+
+def test_the_encoder_stays_and_the_rest_moves(train, new_network):
+    trainer, reported = train("run")
+    assert len(reported) == 4
+    assert reported[-1].startswith("4/4  mask ")
+    start, end = new_network().state_dict(), trainer.network.state_dict()
+    moved = {key for key, value in end.items() if not torch.equal(value, start[key])}
+    parts = {key.partition(".")[0] for key in end}
+    assert {key.partition(".")[0] for key in moved} == parts - {"encoder"}
+
+
+def test_the_loss_goes_down_on_two_discs(train, tmp_path):
+    train("run", steps=15, max_extra_clicks=0, box_probability=0.0)
+    losses = [entry["mask"] for entry in log_of(tmp_path / "run")]
+    assert sum(losses[-3:]) < 0.8 * sum(losses[:3])
