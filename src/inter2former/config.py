@@ -19,6 +19,7 @@ __all__ = [
     "EdgeConfig",
     "ModelConfig",
     "TinyViTConfig",
+    "WindowedViTConfig",
     "preset",
 ]
 
@@ -40,6 +41,35 @@ class TinyViTConfig:
     depths: tuple[int, ...] = (2, 2, 6, 2)
     windows: tuple[int, ...] = (7, 14, 7)
     heads: tuple[int, ...] = (4, 5, 10)
+    embedding: int = 256
+
+
+@dataclass(frozen=True, slots=True)
+class WindowedViTConfig:
+    """The paper's encoder, a ViT-B over windows at two scales of the image.
+
+    Attributes:
+        depth: number of blocks; every other one has shifted windows.
+        width: channels of a token.
+        heads: attention heads.
+        window: side of a window in tokens.
+        patch: side of a token in pixels.
+        position_grid: side of the table of positions, which is resized to the image's tokens.
+        rotary_scale: distance of neighbouring tokens in the rotary embedding.
+        scales: the image is seen at its own size and, squeezed to a square, at each of these sides in pixels.
+        taps: blocks, counted from 0, whose tokens make the embedding.
+        embedding: channels of the image embedding.
+    """
+
+    depth: int = 12
+    width: int = 768
+    heads: int = 12
+    window: int = 16
+    patch: int = 16
+    position_grid: int = 14
+    rotary_scale: float = 0.5
+    scales: tuple[int, ...] = (256,)
+    taps: tuple[int, ...] = (2, 5, 8, 11)
     embedding: int = 256
 
 
@@ -79,8 +109,8 @@ class DecoderConfig:
             state that holds outside, so that the crop equals the convolution over an endless map.
         normalise_embedding: a layer norm on each token of the image embedding, for encoders whose embedding is much
             smaller than the prompt embedding that is added to it.
-        upsampling_norm: "group" (statistics over the crop, as released) or "token": a layer norm on each token, and only
-            a scale and a shift per channel on the finer maps, whose few channels a norm would flatten.
+        upsampling_norm: "group" (statistics over the crop, as released) or "token": a layer norm on each token, and
+            only a scale and a shift per channel on the finer maps, whose few channels a norm would flatten.
         coarse_shapes_tokens: the auxiliary low-resolution mask sends its gradient into the tokens; not so as released.
         interpolation: how the upsampler doubles a map.
         box_margin: tokens added on each side of the box that is upsampled.
@@ -129,12 +159,26 @@ class ClickConfig:
 
 @dataclass(frozen=True, slots=True)
 class ModelConfig:
-    """One whole network."""
+    """One whole network.
 
-    encoder: TinyViTConfig = field(default_factory=TinyViTConfig)
+    Attributes:
+        encoder: the image encoder; the type says which.
+        edges: the edge encoder.
+        decoder: what runs at every click.
+        clicks: how clicks enter the reference map.
+        channel_order: which colour is the first channel of the network's input. "bgr" as released, whose weights were
+            trained with blue first; mean and standard deviation are red first all the same, which is a mistake that
+            the weights have learnt to live with.
+        padding: what fills the input at the right and bottom up to whole tokens: "repeat", the last column and row; or
+            "zero" as released, the mean colour.
+    """
+
+    encoder: TinyViTConfig | WindowedViTConfig = field(default_factory=TinyViTConfig)
     edges: EdgeConfig = field(default_factory=EdgeConfig)
     decoder: DecoderConfig = field(default_factory=DecoderConfig)
     clicks: ClickConfig = field(default_factory=ClickConfig)
+    channel_order: Literal["rgb", "bgr"] = "rgb"
+    padding: Literal["repeat", "zero"] = "repeat"
 
 
 PRESETS: dict[str, ModelConfig] = {
@@ -154,6 +198,7 @@ PRESETS: dict[str, ModelConfig] = {
         ),
         clicks=ClickConfig(initial_state=1, outer_radius=96, first_outer_radius=256),
     ),
+    "inter2former-b": ModelConfig(encoder=WindowedViTConfig(), channel_order="bgr", padding="zero"),
 }
 """The networks that can be asked for by name."""
 

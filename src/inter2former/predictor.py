@@ -23,7 +23,7 @@ from PIL import Image
 
 from inter2former.checkpoint import load_weights, shipped_weights
 from inter2former.clicks.reference_map import apply_prediction, blank_map, stamp_box, stamp_next_click
-from inter2former.clicks.respect import keep_clicks
+from inter2former.clicks.respect import contradicted, keep_clicks
 from inter2former.config import STRIDE, preset
 from inter2former.errors import HistoryError, ImageNotSetError
 from inter2former.frame import WorkingBox, WorkingFrame, logits_to_original, mask_to_original, resize_to_working
@@ -50,6 +50,7 @@ class Prediction:
         score: 0..1, how certain the mask is: the share of its area that survives when the threshold on the logits is
             raised from -1 to 1 (the stability score of Segment Anything).
         clicks: the clicks so far, oldest first.
+        contradicted: those of the clicks that the network's own answer went against, before the mask was mended there.
         timings: seconds: `prompt` (reference map), `network`, `mask` (to original size) and `total`, their sum and
             what lies between; `encode` is what `set_image` took, once per image, and is not part of `total`.
     """
@@ -57,6 +58,7 @@ class Prediction:
     mask: BoolArray
     score: float
     clicks: tuple[Click, ...]
+    contradicted: tuple[Click, ...]
     timings: Mapping[str, float]
     _local: FloatArray
     _box: WorkingBox
@@ -231,7 +233,7 @@ class Predictor:
             plane[: frame.content_height, : frame.content_width] = np.where(content, -OUTSIDE, OUTSIDE)
             reference_map = apply_prediction(np.full(plane.shape, 2, dtype=np.uint8), plane > 0)
             box = (0, 0, frame.padded_width, frame.padded_height)
-            return self._append(reference_map, plane, box, (), {"network": 0.0}, started)
+            return self._append(reference_map, plane, box, ((), ()), {"network": 0.0}, started)
 
     def undo(self) -> Prediction | None:
         """Take the last prompt back.
@@ -305,15 +307,21 @@ class Predictor:
         timings = {"prompt": prompted - started, "network": time.perf_counter() - prompted}
         radius = self._network.config.clicks.inner_radius
         positions = [(*self._frame.to_working(click.x, click.y), click.positive) for click in clicks]
+        left, top = local.box.left, local.box.top
+        broken = tuple(
+            click
+            for click, (x, y, positive) in zip(clicks, positions, strict=True)
+            if contradicted(logits, x - left, y - top, positive)
+        )
         kept = keep_clicks(logits, local.box, positions, radius=radius)
-        return self._append(reference_map, kept, local.box, clicks, timings, started)
+        return self._append(reference_map, kept, local.box, (clicks, broken), timings, started)
 
     def _append(
         self,
         reference_map: NDArray[np.uint8],
         logits: FloatArray,
         box: WorkingBox,
-        clicks: tuple[Click, ...],
+        clicks: tuple[tuple[Click, ...], tuple[Click, ...]],
         timings: dict[str, float],
         started: float,
     ) -> Prediction:
@@ -322,7 +330,7 @@ class Predictor:
         mask.flags.writeable = False
         now = time.perf_counter()
         timings = {**timings, "mask": now - resizing, "total": now - started, "encode": self._encode_seconds}
-        prediction = Prediction(mask, _stability(logits), clicks, MappingProxyType(timings), logits, box, self._frame)
+        prediction = Prediction(mask, _stability(logits), *clicks, MappingProxyType(timings), logits, box, self._frame)
         # One assignment of one name, so that a reader sees the old history or the new one.
         active = self._history.active
         self._history = _History((*active, _Step(reference_map, prediction)), len(active) + 1)

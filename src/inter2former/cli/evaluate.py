@@ -11,10 +11,11 @@ from typing import TextIO
 
 import numpy as np
 
-from inter2former.cli.options import Subparsers, add_command, add_predictor_options, make_predictor
+from inter2former.cli.options import Subparsers, add_command, add_predictor_options
 from inter2former.data.folder import FolderDataset
-from inter2former.evaluation.protocol import SessionRecord, evaluate_sample
+from inter2former.evaluation.protocol import SessionRecord
 from inter2former.evaluation.report import Summary, summarise
+from inter2former.evaluation.runner import PredictorOptions, evaluate_dataset
 
 __all__ = ["add_parser", "run"]
 
@@ -31,6 +32,7 @@ def add_parser(subparsers: Subparsers[argparse.ArgumentParser]) -> None:
     parser.add_argument("--clicks", type=int, default=20, metavar="N", help="clicks per object (20)")
     parser.add_argument("--limit", type=int, metavar="N", help="only the first N images")
     parser.add_argument("--every", type=int, default=1, metavar="N", help="only every Nth image")
+    parser.add_argument("--workers", type=int, default=1, metavar="N", help="processes (1); they share the threads")
     parser.add_argument("--out", metavar="FILE.jsonl", help="also write one line per object")
     parser.add_argument("--json", action="store_true", help="print the summary as JSON")
     add_predictor_options(parser)
@@ -39,19 +41,16 @@ def add_parser(subparsers: Subparsers[argparse.ArgumentParser]) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Evaluate, report progress on the error stream, print the summary."""
-    for name in ("clicks", "every", "limit"):
+    for name in ("clicks", "every", "limit", "workers"):
         if (value := getattr(options, name)) is not None and value < 1:
             raise ValueError(f"--{name} is {value}; it must be at least 1")
     dataset = FolderDataset(options.dataset)
     dataset.pairs = dataset.pairs[:: options.every][: options.limit]
-    predictor = make_predictor(options)
+    predictor = PredictorOptions(options.preset, options.weights, options.size, options.threads)
     records: list[SessionRecord] = []
-    encoded: Path | None = None
     with ExitStack() as stack:
         lines = stack.enter_context(Path(options.out).open("w")) if options.out else None
-        for sample in dataset.samples():
-            record = evaluate_sample(predictor, sample, clicks=options.clicks, encode=sample.image_path != encoded)
-            encoded = sample.image_path
+        for record in evaluate_dataset(dataset, predictor, clicks=options.clicks, workers=options.workers):
             records.append(record)
             if lines is not None:
                 _write_line(lines, record, options.clicks)

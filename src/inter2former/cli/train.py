@@ -16,6 +16,7 @@ from inter2former.data.folder import FolderDataset
 from inter2former.errors import Inter2FormerError
 from inter2former.model.inter2former import Inter2Former
 from inter2former.training.crops import CropSampler
+from inter2former.training.distributed import join
 from inter2former.training.embedding_cache import EmbeddingCache
 from inter2former.training.loop import Trainer
 from inter2former.training.settings import TrainingSettings
@@ -45,6 +46,7 @@ def add_parser(subparsers: Subparsers[argparse.ArgumentParser]) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Prepare embeddings, train, and say where the weights are."""
+    join()
     if options.threads is not None:
         torch.set_num_threads(options.threads)
     settings = TrainingSettings.from_dict(dict(_setting(text) for text in options.set))

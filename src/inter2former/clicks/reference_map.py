@@ -167,7 +167,7 @@ def stamp_next_click(reference_map: StateMap, click: Click, config: ClickConfig,
         reference_map: (H, W) uint8 states 0..4; left unchanged.
         click: in pixels of the map.
         config: the radii.
-        first: no click was stamped before this one.
+        first: nothing was prompted before this click; it has to find the object by itself.
 
     Returns:
         (H, W) uint8, a new map.

@@ -28,12 +28,16 @@ class ClickRecord:
         iou: of the mask with the object, ignored pixels left out.
         boundary_iou: of the two boundaries, see `metrics.boundary_iou`.
         seconds: from the call of `add_click` to the mask at original size.
+        contradicted: how many of the clicks so far the network's own answer went against, before the mask was mended.
+        contradicts_last: whether this click is among them.
     """
 
     click: Click
     iou: float
     boundary_iou: float
     seconds: float
+    contradicted: int = 0
+    contradicts_last: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,10 +110,11 @@ def evaluate_sample(
         if click is None:
             break
         started = time.perf_counter()
-        prediction = predictor.add_click(click.x, click.y, click.positive).mask
+        answer = predictor.add_click(click.x, click.y, click.positive)
         seconds = time.perf_counter() - started
-        quality = iou(prediction, sample.mask, sample.ignore)
-        records.append(ClickRecord(click, quality, boundary_iou(prediction, sample.mask, sample.ignore), seconds))
+        prediction, broken = answer.mask, answer.contradicted
+        quality = iou(prediction, sample.mask, sample.ignore), boundary_iou(prediction, sample.mask, sample.ignore)
+        records.append(ClickRecord(click, *quality, seconds, len(broken), click in broken))
         if watch is not None:
             watch(click, predictor)
     return SessionRecord(sample.id, tuple(records), encode_seconds)

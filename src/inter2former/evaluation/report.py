@@ -29,6 +29,8 @@ class Summary:
         nof85, nof90, nof95: objects that never reached it.
         iou: mean IoU after 1, 3, 5, 10 and 20 clicks, as far as there were so many.
         boundary_iou_5: mean boundary IoU after 5 clicks (or the last).
+        contradicted_last: share of the answers in which the network's own mask went against the click just made.
+        contradicted_any: share of the answers in which it went against any click so far.
         click_p50_ms, click_p95_ms: from the call to the mask at original size, all clicks but the first.
         first_click_p50_ms: the same of first clicks.
         encode_p50_ms: reading, resizing and encoding an image.
@@ -44,6 +46,8 @@ class Summary:
     nof95: int
     iou: dict[int, float]
     boundary_iou_5: float
+    contradicted_last: float
+    contradicted_any: float
     click_p50_ms: float
     click_p95_ms: float
     first_click_p50_ms: float
@@ -65,6 +69,7 @@ def summarise(dataset: str, records: Sequence[SessionRecord], clicks: int) -> Su
         raise ValueError(f"{dataset} holds no objects to evaluate; check its masks")
     ious = np.stack([record.ious(clicks) for record in records])  # (N, clicks)
     boundary = np.stack([record.boundary_ious(clicks) for record in records])
+    answers = [answer for record in records for answer in record.clicks]
     later = [1000 * r.seconds for record in records for r in record.clicks[1:]]
     first = [1000 * record.clicks[0].seconds for record in records if record.clicks]
     encode = [1000 * record.encode_seconds for record in records if record.encode_seconds]
@@ -79,6 +84,8 @@ def summarise(dataset: str, records: Sequence[SessionRecord], clicks: int) -> Su
         nof95=nof(ious, 0.95),
         iou={k: float(ious[:, k - 1].mean()) for k in (1, 3, 5, 10, 20) if k <= clicks},
         boundary_iou_5=float(boundary[:, min(5, clicks) - 1].mean()),
+        contradicted_last=float(np.mean([answer.contradicts_last for answer in answers])) if answers else 0.0,
+        contradicted_any=float(np.mean([answer.contradicted > 0 for answer in answers])) if answers else 0.0,
         click_p50_ms=_percentile(later, 50),
         click_p95_ms=_percentile(later, 95),
         first_click_p50_ms=_percentile(first, 50),

@@ -12,6 +12,7 @@ from typing import Literal
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from inter2former.model.boxes import any_in_token, prompt_box, token_extremes
 
@@ -60,7 +61,9 @@ def window_is_mixed(reference_map: Tensor) -> Tensor:
         (B, 1, H, W) bool.
     """
     state = reference_map.to(torch.float32)
-    return _highest(state, 1) != -_highest(-state, 1)
+    reach = WINDOW // 2
+    highest, lowest = (F.max_pool2d(sign * state, WINDOW, stride=1, padding=reach) * sign for sign in (1, -1))
+    return highest != lowest
 
 
 def _inside_prompt_box(reference_map: Tensor, stride: int) -> Tensor:

@@ -18,10 +18,10 @@ from inter2former.config import DecoderConfig, ModelConfig
 from inter2former.model.attention import HybridAttention
 from inter2former.model.boundary import select_boundary_tokens
 from inter2former.model.edge_encoder import EdgeEncoder
+from inter2former.model.image_encoder import image_encoder
 from inter2former.model.layers import ChannelNorm
 from inter2former.model.moe import HybridMoE
 from inter2former.model.prompt_embedding import PromptEmbedding
-from inter2former.model.tiny_vit import TinyViT
 from inter2former.model.upsampling import LocalLogits, LocalUpsampling
 
 __all__ = ["EncodedImage", "HybridBlock", "Inter2Former", "PromptedTokens", "TrainingOutput"]
@@ -98,7 +98,7 @@ class Inter2Former(nn.Module):
         super().__init__()
         self.config = config
         decoder = config.decoder
-        self.encoder = TinyViT(config.encoder)
+        self.encoder = image_encoder(config.encoder)
         self.edge_encoder = EdgeEncoder(config.edges)
         self.embedding_norm = ChannelNorm(decoder.width) if decoder.normalise_embedding else nn.Identity()
         self.prompt_embedding = PromptEmbedding(decoder.prompt_widths, border=decoder.prompt_border)

@@ -22,7 +22,7 @@ __all__ = ["PatchConvolution", "PromptEmbedding"]
 STATES = 5
 
 PATCH_COST = 2.5
-"""Cost of embedding a token from its own 31x31 pixels, relative to its share of a dense convolution (2.2 in products)."""
+"""Cost of embedding a token from its own 31x31 pixels over its share of a dense convolution (2.2 in products)."""
 
 
 class PatchConvolution(nn.Sequential):

@@ -8,30 +8,17 @@ layers are then views.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from inter2former.config import TinyViTConfig
+from inter2former.model.image_features import ImageFeatures
 from inter2former.model.layers import ChannelNorm
 
-__all__ = ["ImageFeatures", "MBConv", "PatchMerging", "TinyViT", "WindowAttention", "WindowBlock", "offset_index"]
+__all__ = ["MBConv", "PatchMerging", "TinyViT", "WindowAttention", "WindowBlock", "offset_index"]
 
 STRIP_FLOATS = 2**20
-
-
-class ImageFeatures(NamedTuple):
-    """What an image encoder gives for one batch of images.
-
-    Attributes:
-        embedding: (B, 256, H/16, W/16) image embedding.
-        skips: finer maps, fine to coarse: (B, 32, H/2, W/2), (B, 64, H/4, W/4), (B, 128, H/8, W/8).
-    """
-
-    embedding: Tensor
-    skips: tuple[Tensor, ...]
 
 
 class TinyViT(nn.Module):

@@ -17,9 +17,6 @@ __all__ = ["LocalLogits", "LocalUpsampling", "Upsampler"]
 STAGES = 4
 STRIDE = 2**STAGES
 
-BAND_TOKENS = 100000
-"""Tokens that are upsampled at once where the result does not depend on it."""
-
 
 class LocalLogits(NamedTuple):
     """Mask logits inside a box; outside there is background.
@@ -130,17 +127,6 @@ class LocalUpsampling(nn.Module):
         `box_halo` more tokens are computed around the box and dropped, so that what happens at the border of the crop
         does not show; with the settings named in `DecoderConfig` the result equals the crop of `upsample_all`.
         """
-        if self.config.box_halo == 0:
-            return LocalLogits(self._upsample_crop(x, edges, box), box.scaled(STRIDE))
-        # In bands the doubled maps stay in the cache.
-        rows = max(4, BAND_TOKENS // (box.right - box.left))
-        bands = [
-            self._upsample_crop(x, edges, Box(box.left, top, box.right, min(top + rows, box.bottom)))
-            for top in range(box.top, box.bottom, rows)
-        ]
-        return LocalLogits(torch.cat(bands), box.scaled(STRIDE))
-
-    def _upsample_crop(self, x: Tensor, edges: tuple[Tensor, ...], box: Box) -> Tensor:
         outer = box.grown(self.config.box_halo, *x.shape[2:])
         x = x[:, :, outer.rows, outer.columns]
         crops = []
@@ -150,7 +136,7 @@ class LocalUpsampling(nn.Module):
         logits = self.upsample_all(x, tuple(crops))[0, 0]
         inner = Box(box.left - outer.left, box.top - outer.top, box.right - outer.left, box.bottom - outer.top)
         inner = inner.scaled(STRIDE)
-        return logits[inner.rows, inner.columns]
+        return LocalLogits(logits[inner.rows, inner.columns], box.scaled(STRIDE))
 
     def _upsample_uncut(self, x: Tensor, edges: tuple[Tensor, ...], box: Box) -> LocalLogits:
         """Upsample, and where a margin is asked for, widen the box as long as it cuts through the object."""

@@ -57,7 +57,13 @@ def sample_extra_clicks(rng: np.random.Generator, *, gamma: float = 0.6, maximum
 
 
 def simulate_interaction(
-    network: Inter2Former, encoded: EncodedImage, target: Tensor, rng: np.random.Generator, settings: TrainingSettings
+    network: Inter2Former,
+    encoded: EncodedImage,
+    target: Tensor,
+    settings: TrainingSettings,
+    *,
+    step: int,
+    rank: int = 0,
 ) -> Tensor:
     """Click on a batch as a person would, and return the reference maps that the learning step sees.
 
@@ -68,14 +74,17 @@ def simulate_interaction(
         network: decodes with its current weights.
         encoded: the batch's embeddings and edge maps.
         target: (B, 1, H, W) uint8: 0 background, 1 object, 255 ignored.
-        rng: where the draws come from.
-        settings: how many clicks, and how far from the deepest error.
+        settings: how many clicks, how far from the deepest error, and the seed of all draws.
+        step: of the run; the draws depend on it.
+        rank: of the process; all processes take the same number of rounds, so that none waits for the others.
 
     Returns:
         (B, 1, H, W) uint8 reference maps.
     """
+    common = np.random.default_rng((settings.seed, step, 1))
+    rounds = sample_extra_clicks(common, gamma=settings.extra_click_gamma, maximum=settings.max_extra_clicks)
+    rng = np.random.default_rng((settings.seed, step, 1, rank))
     sessions = [_Session(plane, network.config.clicks, settings.inner_ratio, rng) for plane in target[:, 0].numpy()]
-    rounds = sample_extra_clicks(rng, gamma=settings.extra_click_gamma, maximum=settings.max_extra_clicks)
     for session in sessions:
         session.begin(with_box=rng.random() < settings.box_probability)
     for _ in range(rounds):
@@ -100,6 +109,7 @@ class _Session:
         self.rng = random.Random(int(rng.integers(2**63)))
         self.reference_map = blank_map(target.shape[0], target.shape[1], clicks)
         self.clicks: list[Click] = []
+        self.prompted = False
 
     def begin(self, *, with_box: bool) -> None:
         """The first prompt: a click, or a box around the object whose sides are up to a tenth off."""
@@ -112,13 +122,15 @@ class _Session:
         jitter = [round(self.rng.uniform(-off, off)) for off in (off_x, off_y, off_x, off_y)]
         box = [side + by for side, by in zip((left, top, right, bottom), jitter, strict=True)]
         self.reference_map = stamp_box(self.reference_map, *box)
+        self.prompted = True
 
     def click(self, mask: NDArray[np.bool_]) -> None:
         click = next_click(mask, self.target, ignore=self.ignore, previous=self.clicks, rule=self.rule, rng=self.rng)
         if click is not None:
-            first = not self.clicks
+            first = not self.prompted
             self.reference_map = stamp_next_click(self.reference_map, click, self.config, first=first)
             self.clicks.append(click)
+            self.prompted = True
 
 
 def _stacked(sessions: list[_Session]) -> Tensor:

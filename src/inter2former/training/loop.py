@@ -9,15 +9,15 @@ from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from inter2former.checkpoint import save_weights
 from inter2former.model.inter2former import EncodedImage, Inter2Former
 from inter2former.training.crops import Batch, CropSampler
+from inter2former.training.distributed import any_process, average_gradients, process_count, process_rank
 from inter2former.training.interaction import simulate_interaction
-from inter2former.training.losses import low_resolution_target, normalised_focal_loss
+from inter2former.training.losses import IGNORE, low_resolution_target, normalised_focal_loss
 from inter2former.training.settings import TrainingSettings
 from inter2former.training.state import RunState, WeightMean
 
@@ -54,15 +54,16 @@ class Trainer:
         handlers = {number: signal.signal(number, self._stop) for number in (signal.SIGTERM, signal.SIGINT)}
         try:
             started, first = time.perf_counter(), self.step
-            while self.step < self.settings.steps and not self._stopped:
+            while self.step < self.settings.steps and not any_process(self._stopped):
                 values = self._one_step()
-                if self.step % self.settings.log_every == 0:
+                if self.step % self.settings.log_every == 0 and process_rank() == 0:
                     values["seconds_per_step"] = (time.perf_counter() - started) / (self.step - first)
                     self._log(values)
                     report(_summary(self.step, self.settings.steps, values))
-                if self.step % self.settings.checkpoint_every == 0:
+                if self.step % self.settings.checkpoint_every == 0 and process_rank() == 0:
                     self._save()
-            self._save()
+            if process_rank() == 0:
+                self._save()
         finally:
             for number, handler in handlers.items():
                 signal.signal(number, handler)
@@ -71,15 +72,16 @@ class Trainer:
         """Simulate the interaction on a batch and compute its losses, without touching the weights.
 
         Returns:
-            scalars: `mask`, `coarse` and `commitment`, each already weighted.
+            scalars: `mask`, `coarse` and `commitment`, each already weighted, and `iou`, which is no loss.
         """
-        rng = np.random.default_rng((self.settings.seed, step, 1))
         with torch.no_grad():
             skips = self.network.encoder.local_features(batch.image)
         edges = self.network.edge_encoder(batch.image, skips)
         embedding = self.network.embedding_norm(batch.embedding)
         fixed = EncodedImage(embedding.detach(), tuple(edge.detach() for edge in edges))
-        reference_map = simulate_interaction(self.network, fixed, batch.target, rng, self.settings)
+        reference_map = simulate_interaction(
+            self.network, fixed, batch.target, self.settings, step=step, rank=process_rank()
+        )
         output = self.network.forward_training(EncodedImage(embedding, edges), reference_map)
         coarse_target = low_resolution_target(
             batch.target, (output.coarse_logits.shape[2], output.coarse_logits.shape[3])
@@ -88,14 +90,17 @@ class Trainer:
             "mask": normalised_focal_loss(output.logits, batch.target).mean(),
             "coarse": normalised_focal_loss(output.coarse_logits, coarse_target).mean() * self.settings.coarse_weight,
             "commitment": output.commitment_loss * self.settings.commitment_weight,
+            "iou": _mean_iou(output.logits.detach() > 0, batch.target),
         }
 
     def _one_step(self) -> dict[str, float]:
         for group in self.optimiser.param_groups:
             group["lr"] = self.settings.learning_rate * _schedule(self.step, self.settings)
-        parts = self.losses(self.sampler.batch(self.step), self.step)
+        batch = self.sampler.batch(self.step, rank=process_rank(), processes=process_count())
+        parts = self.losses(batch, self.step)
         self.optimiser.zero_grad(set_to_none=True)
-        torch.stack(list(parts.values())).sum().backward()
+        torch.stack([value for name, value in parts.items() if name != "iou"]).sum().backward()
+        average_gradients(self.trained)
         norm = nn.utils.clip_grad_norm_(self.trained, self.settings.clip_norm)
         self.optimiser.step()
         self.mean.update(self.network)
@@ -144,6 +149,14 @@ def _parameter_groups(network: nn.Module, settings: TrainingSettings) -> list[di
         {"params": [p for p in trained if p.ndim > 1], "weight_decay": settings.weight_decay},
         {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
     ]
+
+
+def _mean_iou(mask: Tensor, target: Tensor) -> Tensor:
+    """Mean IoU of a batch: the focal loss weighs its mistakes anew each step and so does not show progress."""
+    valid, wanted = target != IGNORE, target == 1
+    both = (mask & wanted).flatten(1).sum(1)
+    either = ((mask | wanted) & valid).flatten(1).sum(1)
+    return (both / either.clamp(min=1)).mean()
 
 
 def _schedule(step: int, settings: TrainingSettings) -> float:

@@ -54,7 +54,7 @@ def test_mistakes_in_one_sentence(refused, make_folder, small, tmp_path, disc, p
     assert "holds no files; a data set folder has images/ and masks/" in refused("evaluate", tmp_path, *small)
     assert "no weights at" in refused("evaluate", folder, "--weights", tmp_path / "absent")
     assert "unknown preset 'q'" in refused("evaluate", folder, *small, "--preset", "q")
-    for name in ("clicks", "every", "limit"):
+    for name in ("clicks", "every", "limit", "workers"):
         assert f"--{name} is 0; it must be at least 1" in refused("evaluate", folder, f"--{name}", 0, *small)
     out = tmp_path / "absent" / "o.jsonl"
     assert f"{out}: No such file or directory" in refused("evaluate", folder, "--out", out, *small)
@@ -62,3 +62,11 @@ def test_mistakes_in_one_sentence(refused, make_folder, small, tmp_path, disc, p
     assert "empty holds no objects to evaluate" in refused("evaluate", empty, *small)
     turned = make_folder("turned", {"a": (photo(), disc().T)})
     assert "a.png is 90x130, but the upright image is 130x90" in refused("evaluate", turned, *small)
+
+
+def test_two_workers_give_the_same_records(run, make_folder, small, tmp_path):
+    folder = make_folder()
+    for workers in (1, 2):
+        out = tmp_path / f"{workers}.jsonl"
+        assert run("evaluate", folder, "--clicks", 2, "--workers", workers, "--out", out, *small).code == 0
+    assert (tmp_path / "1.jsonl").read_text() == (tmp_path / "2.jsonl").read_text()

@@ -43,7 +43,6 @@ def test_an_interruption_is_exit_code_130(run, monkeypatch):
 
 
 def test_what_the_system_says_begins_with_the_file():
-    try:
-        open("/absent/file")
-    except OSError as error:
-        assert program._sentence(error) == "/absent/file: No such file or directory"
+    with pytest.raises(FileNotFoundError) as caught:
+        open("absent/file")
+    assert program._sentence(caught.value) == "absent/file: No such file or directory"

@@ -32,7 +32,7 @@ class Scripted:
 
     def add_click(self, x, y, positive):
         self.clicks.append(Click(x, y, positive))
-        return SimpleNamespace(mask=self.masks[min(len(self.clicks), len(self.masks)) - 1])
+        return SimpleNamespace(mask=self.masks[min(len(self.clicks), len(self.masks)) - 1], contradicted=())
 
 
 def sample(ignore=None):

@@ -60,8 +60,7 @@ def target():
 
 
 def simulate(network, encoded, target, settings, seed=5, **changes):
-    rng = np.random.default_rng(seed)
-    return simulate_interaction(network, encoded, target, rng, dataclasses.replace(settings, **changes))
+    return simulate_interaction(network, encoded, target, dataclasses.replace(settings, **changes), step=seed)
 
 
 def definite(reference_map, state):
