@@ -156,9 +156,12 @@ class Predictor:
         with self._lock:
             started = time.perf_counter()
             frame = WorkingFrame.fit(pixels.shape[1], pixels.shape[0], size=self.size, stride=STRIDE)
-            working = normalised_input(resize_to_working(pixels, frame), stride=STRIDE)
+            config, working = self._network.config, resize_to_working(pixels, frame)
+            image_input = normalised_input(
+                working, stride=STRIDE, channel_order=config.channel_order, padding=config.padding
+            )
             with torch.inference_mode():
-                encoded = self._network.encode(working.to(self.device))
+                encoded = self._network.encode(image_input.to(self.device))
             self.reset()
             # In this order, so that whoever reads the size meanwhile never meets the placeholder of the constructor.
             self._frame, self._encoded = frame, encoded

@@ -1,6 +1,7 @@
 """The paper's image encoder: a ViT-B whose tokens, taken at two scales of the image, attend inside windows.
 
-Architecture: HRSAM (Huang et al.), on which the paper builds.
+Architecture: Huang et al., "HRSAM: Efficient Interactive Segmentation in High-Resolution Images", 2024, on which the
+paper builds.
 
 image ──────── patches + positions ─┐
   └─ 256x256 ─ patches + positions ─+─ tokens ─ block ─ block ─ ... ─ block     windows plain, shifted, plain, ...
@@ -53,9 +54,7 @@ class WindowedViT(nn.Module):
         self.fusions = nn.ModuleList(
             ScaleFusion(config.width, scales=1 + len(config.scales), embedding=config.embedding) for _ in config.taps
         )
-        self.smooth = nn.Conv2d(
-            config.embedding, config.embedding, 3, padding=1, groups=config.embedding, bias=False
-        )
+        self.smooth = nn.Conv2d(config.embedding, config.embedding, 3, padding=1, groups=config.embedding, bias=False)
         self.norm = ChannelNorm(config.embedding)
 
     def forward(self, image: Tensor) -> ImageFeatures:
@@ -95,7 +94,9 @@ class WindowedViT(nn.Module):
         patch, (height, width) = self.config.patch, image.shape[2:]
         if height % patch or width % patch:
             raise ValueError(f"image is {height}x{width}; both sides must be multiples of {patch}: pad it")
-        return Grid(height // patch, width // patch), *(Grid(side // patch, side // patch) for side in self.config.scales)
+        return Grid(height // patch, width // patch), *(
+            Grid(side // patch, side // patch) for side in self.config.scales
+        )
 
     def _embed(self, image: Tensor, grid: Grid) -> Tensor:
         """The tokens (B, grid.area, width) of the image resized to a grid, with their positions."""
@@ -183,24 +184,22 @@ class WindowLayout(NamedTuple):
 
     @classmethod
     def over(cls, grid: Grid, *, window: int, shift: int) -> WindowLayout:
-        """Lay windows over a grid so that the first ones lose `shift` rows and columns... none if one window holds all."""
-        if grid.height <= window and grid.width <= window:
-            shift = 0
-        margin = -shift % window
+        """Lay windows over a grid, the second one beginning `shift` tokens after the corner if it takes more than one."""
+        fits = grid.height <= window and grid.width <= window
+        margin = 0 if fits else -shift % window
         rows, columns = (-(-(side + margin) // window) for side in grid)
         return cls(grid, window, margin, rows, columns)
 
     def windows(self, tokens: Tensor, fill: Tensor) -> Tensor:
-        """Cut tokens (B, grid.area, C) into windows (B * rows * columns, window**2, C), the rest of them `fill` (1, C)."""
+        """Cut tokens (B, grid.area, C) into windows (B * rows * columns, window**2, C); the rest is `fill` (1, C)."""
         batch, _, width = tokens.shape
-        inside = tokens.unflatten(1, self.grid)
-        canvas = fill.expand(batch, self.rows * self.window, self.columns * self.window, width)
-        if canvas.shape == inside.shape:
-            canvas = inside
-        else:
-            canvas = canvas.contiguous()
+        canvas = tokens.unflatten(1, self.grid)
+        height, breadth = self.rows * self.window, self.columns * self.window
+        if self.grid != (height, breadth):
+            inside = canvas
+            canvas = fill.expand(batch, height, breadth, width).clone(memory_format=torch.contiguous_format)
             self._cells(canvas).copy_(inside)
-        cells = canvas.view(batch, self.rows, self.window, self.columns, self.window, width)
+        cells = canvas.reshape(batch, self.rows, self.window, self.columns, self.window, width)
         return cells.transpose(2, 3).reshape(-1, self.window**2, width)
 
     def tokens(self, windows: Tensor) -> Tensor:

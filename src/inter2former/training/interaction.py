@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import math
 import random
 
 import numpy as np
@@ -84,7 +86,7 @@ def simulate_interaction(
     common = np.random.default_rng((settings.seed, step, 1))
     rounds = sample_extra_clicks(common, gamma=settings.extra_click_gamma, maximum=settings.max_extra_clicks)
     rng = np.random.default_rng((settings.seed, step, 1, rank))
-    sessions = [_Session(plane, network.config.clicks, settings.inner_ratio, rng) for plane in target[:, 0].numpy()]
+    sessions = [_Session(plane, network.config.clicks, settings, rng) for plane in target[:, 0].numpy()]
     for session in sessions:
         session.begin(with_box=rng.random() < settings.box_probability)
     for _ in range(rounds):
@@ -101,11 +103,17 @@ class _Session:
     """The simulated user of one sample."""
 
     def __init__(
-        self, target: NDArray[np.uint8], clicks: ClickConfig, inner_ratio: float, rng: np.random.Generator
+        self, target: NDArray[np.uint8], clicks: ClickConfig, settings: TrainingSettings, rng: np.random.Generator
     ) -> None:
         self.target, self.ignore = target == 1, target == IGNORE
-        self.config = clicks
-        self.rule = ClickRule("after", "random", inner_ratio)
+        low, high = settings.outer_radii
+        self.config = dataclasses.replace(
+            clicks,
+            # Evenly in the logarithm: the area of the unknown region goes with the square.
+            outer_radius=round(math.exp(rng.uniform(math.log(low), math.log(high)))),
+            first_outer_radius=round(rng.uniform(*settings.first_outer_radii)),
+        )
+        self.rule = ClickRule("after", "random", settings.inner_ratio)
         self.rng = random.Random(int(rng.integers(2**63)))
         self.reference_map = blank_map(target.shape[0], target.shape[1], clicks)
         self.clicks: list[Click] = []

@@ -30,6 +30,9 @@ class TrainingSettings:
         max_extra_clicks: greatest number of simulated clicks before the one that is learned from.
         inner_ratio: the simulated click falls where an error is deeper than 1/inner_ratio of its greatest depth.
         box_probability: how often a session starts with a box instead of a click.
+        outer_radii: range in pixels of the outer radius of later clicks, drawn per session, so that the network learns
+            to cope with an unknown region of any size.
+        first_outer_radii: the same for the first click.
         min_object_pixels: objects with fewer working pixels in the crop are passed over.
         source_weights: how often a data set is drawn, by its name; 1 where it is not named.
         log_every: steps between log lines.
@@ -53,6 +56,8 @@ class TrainingSettings:
     max_extra_clicks: int = 20
     inner_ratio: float = 1.7
     box_probability: float = 0.08
+    outer_radii: tuple[int, int] = (64, 256)
+    first_outer_radii: tuple[int, int] = (192, 384)
     min_object_pixels: int = 200
     source_weights: tuple[tuple[str, float], ...] = (
         ("coco", 3.0),

@@ -20,7 +20,7 @@ class StopsAt:
     def __init__(self, sampler, step, number):
         self.sampler, self.step, self.number = sampler, step, number
 
-    def batch(self, step):
+    def batch(self, step, *, rank=0, processes=1):
         if step == self.step:
             signal.raise_signal(self.number)
         return self.sampler.batch(step)
