@@ -10,7 +10,7 @@ from inter2former.config import PRESETS, ModelConfig, preset
 
 
 def test_an_unknown_preset_is_refused_with_the_known_ones():
-    with pytest.raises(ValueError, match="unknown preset 'inter2former-x'; the presets are inter2former-t"):
+    with pytest.raises(ValueError, match="unknown preset 'inter2former-x'; the presets are inter2former-b, inter"):
         preset("inter2former-x")
 
 

@@ -11,7 +11,11 @@ import pytest
 import torch
 from PIL import Image
 
+from inter2former.checkpoint import save_weights
+from inter2former.config import PRESETS, EdgeConfig, ModelConfig, WindowedViTConfig
 from inter2former.errors import HistoryError, ImageNotSetError, ImageReadError, WeightsError
+from inter2former.model.inter2former import Inter2Former
+from inter2former.model.normalise import normalised_input
 from inter2former.predictor import Predictor
 from inter2former.prompt import Click
 
@@ -233,6 +237,29 @@ def test_what_cannot_be_built_is_refused(random_weights, tmp_path):
         Predictor(weights=random_weights, size=8)
     with pytest.raises(WeightsError, match=r"no weights at .*absent\.safetensors"):
         Predictor(weights=tmp_path / "absent.safetensors")
+    with pytest.raises(WeightsError, match="no weights for 'inter2former-b' come with this package"):
+        Predictor("inter2former-b")
+
+
+def test_the_network_gets_the_channel_order_and_padding_of_its_preset(monkeypatch, tmp_path):
+    config = ModelConfig(
+        encoder=WindowedViTConfig(depth=1, width=32, heads=2, scales=(32,), taps=(0,)),
+        edges=EdgeConfig(depths=(0, 0, 0, 0)),
+        channel_order="bgr",
+        padding="zero",
+    )
+    monkeypatch.setitem(PRESETS, "tiny", config)
+    save_weights(Inter2Former(config), tmp_path / "w.safetensors", metadata={})
+    predictor = Predictor("tiny", weights=tmp_path / "w.safetensors", size=64)
+    seen, encode = [], predictor._network.encode
+    monkeypatch.setattr(predictor._network, "encode", lambda image: seen.append(image) or encode(image))
+    image = np.zeros((40, 64, 3), dtype=np.uint8)
+    image[..., 2] = 255
+    predictor.set_image(image)
+    expected = normalised_input(image, stride=16, channel_order="bgr", padding="zero")
+    assert torch.equal(seen[0], expected)
+    assert seen[0][0, 0, 0, 0] > 0 > seen[0][0, 2, 0, 0]
+    assert predictor.add_click(5, 5).mask.shape == (40, 64)
 
 
 @pytest.fixture

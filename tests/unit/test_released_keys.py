@@ -16,6 +16,10 @@ from inter2former.released_keys import rename
         ("decode_head.mlp.4.weight", "upsampling.coarse.2.weight"),
         ("edge_detector.block_list.3.1.conv2.weight", "edge_encoder.levels.3.1.conv2.weight"),
         ("edge_detector.canny.sobh.weight", None),
+        ("backbone.pos_embed", "encoder.positions"),
+        ("backbone.blocks.11.attn.padding", "encoder.blocks.11.attention.padding"),
+        ("backbone.lateral_convs.3.0.weight", "encoder.fusions.3.mix.weight"),
+        ("backbone.rope.freqs", None),
         ("step", None),
     ],
 )
@@ -23,7 +27,7 @@ def test_names(released, ours):
     assert rename(released) == ours
 
 
-@pytest.mark.parametrize("key", ["neck.blocks.0.o_proj.scale", "backbone.pos_embed", "decode_head.mlp.1.weight", ""])
+@pytest.mark.parametrize("key", ["neck.blocks.0.o_proj.scale", "backbone.rope", "decode_head.mlp.1.weight", ""])
 def test_unknown_names_are_refused(key):
     with pytest.raises(ValueError, match=f"no rule for '{key}'"):
         rename(key)

@@ -14,7 +14,16 @@ from numpy.typing import ArrayLike, NDArray
 
 from inter2former.masks import mask_pair
 
-__all__ = ["boundary_iou", "clicks_to_reach", "iou", "mean_iou_per_click", "noc", "nof", "nof_ritm"]
+__all__ = [
+    "bootstrap_interval",
+    "boundary_iou",
+    "clicks_to_reach",
+    "iou",
+    "mean_iou_per_click",
+    "noc",
+    "nof",
+    "nof_ritm",
+]
 
 BoolArray = NDArray[np.bool_]
 
@@ -154,6 +163,31 @@ def mean_iou_per_click(ious: ArrayLike) -> NDArray[np.float64]:
         ValueError: a table of another rank or without entries.
     """
     return np.asarray(_table(ious).mean(axis=0), dtype=np.float64)
+
+
+def bootstrap_interval(
+    values: ArrayLike, *, confidence: float = 0.95, resamples: int = 2000, seed: int = 0
+) -> tuple[float, float]:
+    """Interval of a mean by resampling the objects with replacement (percentile bootstrap).
+
+    Args:
+        values: (N,) one number per object, N >= 1.
+        confidence: share of the resampled means that lie inside, 0..1.
+        resamples: how often the objects are drawn.
+        seed: of the draws; the same values give the same interval.
+
+    Returns:
+        lower and upper end.
+
+    Raises:
+        ValueError: another rank, or no values.
+    """
+    array = np.asarray(values, dtype=np.float64)
+    if array.ndim != 1 or array.size == 0:
+        raise ValueError(f"values have shape {array.shape}; expected (N,) with N >= 1")
+    draws = np.random.default_rng(seed).integers(array.size, size=(resamples, array.size))
+    low, high = np.quantile(array[draws].mean(axis=1), [(1 - confidence) / 2, (1 + confidence) / 2])
+    return float(low), float(high)
 
 
 def _table(ious: ArrayLike) -> NDArray[np.float64]:

@@ -39,8 +39,8 @@ def canny_maps(image: Tensor) -> CannyMaps:
     Args:
         image: (B, 3, H, W) float in [0, 1].
     """
-    # Taps and Sobel filter as released, to the last bit: in flat areas the direction is that of the rounding error. On a
-    # plain background, taps or sums that round otherwise change the edge maps by up to 0.008, the mask logits by 0.003.
+    # Taps and Sobel filter as released, to the last bit, because in flat areas the direction is that of the rounding
+    # error: where taps or sums round otherwise, edge maps change by up to 0.008 and mask logits by up to 0.003.
     blurred = _blur(image, padding="constant", taps=_gaussian_taps(torch.float64))
     across, down = _convolved_sobel(blurred)
     magnitude = (across**2 + down**2).sqrt().sum(1, keepdim=True)

@@ -184,7 +184,7 @@ class WindowLayout(NamedTuple):
 
     @classmethod
     def over(cls, grid: Grid, *, window: int, shift: int) -> WindowLayout:
-        """Lay windows over a grid, the second one beginning `shift` tokens after the corner if it takes more than one."""
+        """Lay windows over a grid; where it takes more than one, the second begins `shift` tokens after the corner."""
         fits = grid.height <= window and grid.width <= window
         margin = 0 if fits else -shift % window
         rows, columns = (-(-(side + margin) // window) for side in grid)
@@ -235,4 +235,6 @@ class ScaleFusion(nn.Module):
 
 def _resized(plane: Tensor, grid: Grid) -> Tensor:
     """A map (B, C, H, W) at another size; itself where it has that size."""
-    return plane if plane.shape[2:] == grid else F.interpolate(plane, size=grid, mode="bilinear", align_corners=False)
+    if (plane.shape[2], plane.shape[3]) == grid:
+        return plane
+    return F.interpolate(plane, size=grid, mode="bilinear", align_corners=False)

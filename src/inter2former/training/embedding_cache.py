@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from inter2former.config import STRIDE
 from inter2former.frame import WorkingFrame, resize_to_working
 from inter2former.images import load_image
+from inter2former.model.image_encoder import ImageEncoder
 from inter2former.model.normalise import normalised_input
-from inter2former.model.tiny_vit import TinyViT
 
 __all__ = ["CachedImage", "EmbeddingCache"]
 
@@ -34,7 +34,7 @@ class CachedImage(NamedTuple):
 class EmbeddingCache:
     """A folder of image embeddings by content of the image file, working size and encoder."""
 
-    def __init__(self, folder: str | Path, encoder: TinyViT, *, size: int) -> None:
+    def __init__(self, folder: str | Path, encoder: ImageEncoder, *, size: int) -> None:
         """Open the cache; the folder is made if needed.
 
         Args:
@@ -83,7 +83,7 @@ def _save(path: Path, array: NDArray[np.generic]) -> None:
     temporary.replace(path)
 
 
-def _fingerprint(encoder: TinyViT) -> str:
+def _fingerprint(encoder: ImageEncoder) -> str:
     digest = hashlib.sha256()
     for key, value in sorted(encoder.state_dict().items()):
         digest.update(key.encode())

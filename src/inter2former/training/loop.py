@@ -35,8 +35,13 @@ class Trainer:
         """Prepare the run and go on where the folder's state says.
 
         Raises:
-            ValueError: the folder holds a run with other settings.
+            ValueError: the folder holds a run with other settings, or the network wants its channels in another order.
         """
+        if network.config.channel_order != "rgb":
+            raise ValueError(
+                f"the network's channel order is {network.config.channel_order!r} but training feeds red first; "
+                "set channel_order to 'rgb' and start from weights that expect it"
+            )
         self.network, self.sampler, self.settings, self.folder = network, sampler, settings, folder
         network.encoder.requires_grad_(False)
         self.trained = [p for p in network.parameters() if p.requires_grad]

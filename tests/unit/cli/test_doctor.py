@@ -34,7 +34,7 @@ def test_weights_that_do_not_load_are_a_finding(run, tmp_path):
 
 
 def test_mistakes_in_one_sentence(refused, random_weights):
-    assert "unknown preset 'q'; the presets are inter2former-t" in refused("doctor", "--preset", "q")
+    assert "unknown preset 'q'; the presets are inter2former-b, inter2former-t" in refused("doctor", "--preset", "q")
     assert "size is 8, wanted" in refused("doctor", "--weights", random_weights, "--size", 8)
     assert "threads is 0" in refused("doctor", "--weights", random_weights, "--threads", 0)
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from inter2former.evaluation.metrics import (
+    bootstrap_interval,
     boundary_iou,
     clicks_to_reach,
     iou,
@@ -127,3 +128,17 @@ def test_tables_and_thresholds_are_checked(metric):
 def test_mean_iou_refuses_an_empty_table():
     with pytest.raises(ValueError, match=r"shape \(4, 0\)"):
         mean_iou_per_click(np.zeros((4, 0)))
+
+
+def test_bootstrap_interval_covers_the_mean_of_many_samples():
+    rng = np.random.default_rng(5)
+    intervals = [bootstrap_interval(rng.normal(3.0, 1.0, 40), resamples=400) for _ in range(200)]
+    assert 0.88 <= np.mean([low <= 3.0 <= high for low, high in intervals]) <= 0.98
+
+
+def test_bootstrap_interval_is_repeatable_and_checks_its_input():
+    values = [0.2, 0.9, 0.4]
+    assert bootstrap_interval(values) == bootstrap_interval(values)
+    assert bootstrap_interval([0.5]) == (0.5, 0.5)
+    with pytest.raises(ValueError, match=r"shape \(0,\)"):
+        bootstrap_interval([])

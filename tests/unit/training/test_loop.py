@@ -95,6 +95,13 @@ def test_other_settings_in_the_same_folder_are_refused(train, tmp_path):
     assert RunState.load(tmp_path / "run" / "state.pt").step == 1
 
 
+def test_a_network_that_wants_blue_first_is_refused(network, make_sampler, settings, tmp_path):
+    sampler = make_sampler(network, settings)
+    network.config = dataclasses.replace(network.config, channel_order="bgr")
+    with pytest.raises(ValueError, match="channel order is 'bgr' but training feeds red first"):
+        Trainer(network, sampler, settings, tmp_path / "run")
+
+
 def test_the_encoder_stays_and_the_rest_moves(train, new_network):
     trainer, reported = train("run")
     assert len(reported) == 4
