@@ -26,6 +26,7 @@ from inter2former.clicks.reference_map import apply_prediction, blank_map, stamp
 from inter2former.config import STRIDE
 from inter2former.frame import WorkingFrame, resize_to_working
 from inter2former.model.boundary import select_boundary_tokens
+from inter2former.model.boxes import tight_box
 from inter2former.model.normalise import normalised_input
 from inter2former.prompt import Click
 
@@ -116,7 +117,7 @@ def click_stages(predictor: Predictor, image: np.ndarray, share: float, repeats:
 
     prompted = blocks()
     object_tokens = torch.nn.functional.max_pool2d(torch.from_numpy(mask)[None].float(), STRIDE) > 0
-    box = network.upsampling_box(object_tokens[0]) if hasattr(network, "upsampling_box") else tight(object_tokens[0])
+    box = tight_box(object_tokens[0]).grown(1, *object_tokens.shape[1:])
     stages = {
         "reference map": median(prompt, repeats),
         "prompt embedding": median(lambda: network.prompt_embedding(reference_map), repeats),
@@ -135,12 +136,6 @@ def click_stages(predictor: Predictor, image: np.ndarray, share: float, repeats:
     stages["total, add_click"] = 1000 * statistics.median(session() for _ in range(repeats))
     stages["boundary share"] = float(boundary.float().mean())
     return stages
-
-
-def tight(tokens: torch.Tensor):
-    from inter2former.model.boxes import tight_box
-
-    return tight_box(tokens).grown(1, *tokens.shape)
 
 
 def median(function: Callable[[], object], repeats: int) -> float:

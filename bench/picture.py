@@ -1,6 +1,6 @@
 """Draw the README's picture: the bundled photo, click by click.
 
-    python bench/picture.py [--weights FILE] [--out docs/images/clicks-to-mask.png]
+python bench/picture.py [--weights FILE] [--out docs/images/clicks-to-mask.png]
 """
 
 from __future__ import annotations

@@ -67,11 +67,12 @@ class PromptEmbedding(nn.Module):
         """
         batch, _, height, width = reference_map.shape
         grid = (height // self.stride, width // self.stride)
-        out = self.background()[None, :, None, None].expand(batch, -1, *grid).clone()
+        uniform = self.uniform()
+        out = uniform[POSSIBLE_BACKGROUND, :, None, None].expand(batch, -1, *grid).clone()
         for index in range(batch):
             states = reference_map[index, 0]
             box = prompt_box(states, stride=self.stride)
-            out[index, :, box.rows, box.columns] = self._embed(states, box)
+            out[index, :, box.rows, box.columns] = self._embed(states, box, uniform)
         return out
 
     def background(self) -> Tensor:
@@ -84,7 +85,7 @@ class PromptEmbedding(nn.Module):
         planes = states[:, None, None].expand(STATES, 3 * self.stride, 3 * self.stride)
         return self._convolve(planes)[:, :, 1, 1]
 
-    def _embed(self, states: Tensor, box: Box) -> Tensor:
+    def _embed(self, states: Tensor, box: Box, uniform: Tensor) -> Tensor:
         pixels = box.scaled(self.stride)
         crop = states[pixels.rows, pixels.columns]
         if self.border == "zero":
@@ -97,7 +98,7 @@ class PromptEmbedding(nn.Module):
         mixed = (lowest != highest).nonzero()
         if PATCH_COST * len(mixed) > box.area:
             return self._convolve(padded[None])[0, :, 1:, 1:]
-        embedded = self.uniform()[lowest.to(torch.int64)]  # (h, w, C)
+        embedded = uniform[lowest.to(torch.int64)]  # (h, w, C)
         embedded = embedded.index_put((mixed[:, 0], mixed[:, 1]), self._convolve_patches(padded, mixed))
         return embedded.permute(2, 0, 1)
 
