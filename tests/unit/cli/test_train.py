@@ -33,7 +33,7 @@ def command(make_folder, random_weights, tmp_path):
 def test_train_stop_and_resume(run, command, tmp_path, monkeypatch, photo):
     draw = CropSampler.batch
 
-    def draw_and_stop(sampler, step):
+    def draw_and_stop(sampler, step, **processes):
         if step == 1:
             signal.raise_signal(signal.SIGTERM)
         return draw(sampler, step)
