@@ -19,7 +19,7 @@ from PIL import ExifTags, Image
 from inter2former.errors import ImageReadError, ImageWriteError
 from inter2former.prompt import Click
 
-__all__ = ["MAX_SIDE", "load_image", "overlay", "save_mask"]
+__all__ = ["MAX_SIDE", "load_image", "overlay", "save_mask", "upright_size", "without_pillow_limit"]
 
 MAX_SIDE = 12000
 
@@ -155,8 +155,30 @@ def save_mask(mask: npt.NDArray[np.bool_], path: str | os.PathLike[str]) -> None
             unfinished.unlink(missing_ok=True)
 
 
+def upright_size(path: str | os.PathLike[str]) -> tuple[int, int]:
+    """Width and height of the array that `load_image` makes of a file, from the file's header.
+
+    A PNG whose EXIF block follows its pixels counts as upright; finding the block would take reading them.
+
+    Raises:
+        ImageReadError: no image there, or none whose header can be read.
+    """
+    path = Path(path)
+    _check_file(path)
+    try:
+        with without_pillow_limit(), Image.open(path) as image:
+            if image.format == "TIFF" and _orientation(image) >= 5:
+                image.load()  # Pillow turns these itself, and only then is the size that of the result
+            known = image.format != "PNG" or "exif" in image.info
+            return image.size[::-1] if known and _orientation(image) >= 5 else image.size
+    except Exception as error:  # as in `load_image`
+        raise ImageReadError(
+            f"{path}: no image that can be read; give a PNG, JPEG, TIFF, WebP, GIF or BMP file that opens elsewhere"
+        ) from error
+
+
 @contextmanager
-def _without_pillow_limit() -> Iterator[None]:
+def without_pillow_limit() -> Iterator[None]:
     """Lift Pillow's own pixel limit, which counts pixels instead of sides and warns where we accept."""
     # Not warnings.catch_warnings: that is no safer among threads, and leaves the error.
     with _pillow_limit_lock:
@@ -176,7 +198,7 @@ def _from_file(path: Path) -> _Pixels:
         raise ImageReadError(f"{path}: cannot be opened ({error.strerror}); check that you may read it") from error
     with stream:
         try:
-            with _without_pillow_limit():
+            with without_pillow_limit():
                 image = Image.open(stream)
         # Pillow's readers raise nearly any exception on bytes that only begin like their format.
         except Exception as error:
@@ -221,7 +243,7 @@ def _from_pil(image: Image.Image, name: str) -> _Pixels:
     limit = Image.MAX_IMAGE_PIXELS
     above_limit = limit is not None and image.width * image.height > limit
     try:
-        with _without_pillow_limit() if above_limit else nullcontext():
+        with without_pillow_limit() if above_limit else nullcontext():
             image.load()
         turn = _UPRIGHT.get(_orientation(image))
         upright = image if turn is None else image.transpose(turn)

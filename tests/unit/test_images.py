@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 
 from inter2former.errors import ImageReadError, ImageWriteError, Inter2FormerError
-from inter2former.images import MAX_SIDE, load_image, overlay, save_mask
+from inter2former.images import MAX_SIDE, load_image, overlay, save_mask, upright_size
 from inter2former.prompt import Click
 
 
@@ -537,3 +537,22 @@ def test_failed_save_keeps_the_old_file(tmp_path: Path, monkeypatch: pytest.Monk
     assert isinstance(caught.value, OSError)
     assert path.read_text() == "before"
     assert os.listdir(tmp_path) == ["mask.png"]
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.webp", "a.tif"])
+@pytest.mark.parametrize("orientation", [1, 3, 6, 8])
+def test_the_upright_size_is_that_of_the_image(tmp_path: Path, name: str, orientation: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.new("RGB", (7, 5)).save(tmp_path / name, exif=exif)
+    height, width = load_image(tmp_path / name).shape[:2]
+    assert upright_size(tmp_path / name) == (width, height)
+    assert (width, height) == ((5, 7) if orientation >= 5 else (7, 5))
+
+
+def test_no_size_without_an_image(tmp_path: Path) -> None:
+    with pytest.raises(ImageReadError, match=r"absent\.png: there is no such file"):
+        upright_size(tmp_path / "absent.png")
+    (tmp_path / "text.png").write_text("no image")
+    with pytest.raises(ImageReadError, match=r"text\.png: no image that can be read"):
+        upright_size(tmp_path / "text.png")

@@ -1,94 +1,37 @@
-"""A plain folder: `images/` and `masks/` with the same file stems.
+"""A plain folder: `images/` and `masks/` with the same file stems; `label_maps.read_labels` says what a mask may be.
 
-A mask is a PNG of the image's size. Three kinds, told apart by their values:
-    binary     8-bit, 0 background and 255 object
-    trimap     8-bit, the same and 128 where it is undecided (ignored)
-    labels     anything else: 0 no object, every other value one object; 8 or 16 bit, or palette indices
+photos/
+├── images/cup.jpg
+├── masks/cup.png
+└── dataset.json      optional, see `terms`
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
-
-from inter2former.data.sample import Annotation, Sample
+from inter2former.data.label_maps import read_labels
+from inter2former.data.mask_files import paired_items
+from inter2former.data.sample import Dataset
+from inter2former.data.terms import dataset_of
 from inter2former.errors import DataError
 
-__all__ = ["FolderDataset"]
-
-TRIMAP_VALUES = {0, 128, 255}
+__all__ = ["is_folder", "open_folder"]
 
 
-class FolderDataset:
-    """Images with masks in a plain folder, in the order of their names."""
-
-    def __init__(self, root: str | Path) -> None:
-        """List the folder.
-
-        Raises:
-            DataError: a subfolder is missing or empty, or an image has no mask.
-        """
-        self.root = Path(root)
-        self.name = self.root.name
-        masks = {path.stem: path for path in self._list("masks")}
-        images = self._list("images")
-        missing = [path for path in images if path.stem not in masks]
-        if missing:
-            raise DataError(
-                f"{missing[0]} has no mask in {self.root / 'masks'} ({len(missing)} images without one); "
-                "a mask is a PNG of the same name"
-            )
-        self.pairs = [(path, masks[path.stem]) for path in images]
-
-    def __len__(self) -> int:
-        """Number of images."""
-        return len(self.pairs)
-
-    def annotation(self, index: int) -> Annotation:
-        """Read the objects of image number `index`.
-
-        Raises:
-            DataError: the mask cannot be read.
-        """
-        image_path, mask_path = self.pairs[index]
-        values = _read_mask(mask_path)
-        ignore = None
-        if values.dtype == np.uint8 and set(np.unique(values).tolist()) <= TRIMAP_VALUES:
-            undecided = values == 128
-            ignore = undecided if undecided.any() else None
-            values = (values == 255).astype(np.uint8)
-        return Annotation(f"{self.name}/{image_path.stem}", image_path, values, ignore, self.name)
-
-    def samples(self) -> Iterator[Sample]:
-        """All objects of all images."""
-        for index in range(len(self)):
-            yield from self.annotation(index).samples()
-
-    def _list(self, name: str) -> list[Path]:
-        folder = self.root / name
-        paths = folder.iterdir() if folder.is_dir() else iter(())
-        files = sorted(path for path in paths if path.is_file() and not path.name.startswith("."))
-        if not files:
-            raise DataError(
-                f"{folder} holds no files; a data set folder has images/ and masks/ with the same file stems"
-            )
-        return files
+def is_folder(path: Path) -> bool:
+    """Whether both subfolders are there."""
+    return (path / "images").is_dir() and (path / "masks").is_dir()
 
 
-def _read_mask(path: Path) -> NDArray[np.integer]:
-    try:
-        with Image.open(path) as image:
-            values = np.asarray(image)
-    except (OSError, UnidentifiedImageError, SyntaxError) as error:
-        raise DataError(f"cannot read the mask {path}: {error}") from error
-    if values.dtype == np.bool_:
-        return values.astype(np.uint8) * 255
-    if values.ndim != 2:
-        raise DataError(f"the mask {path} has {values.ndim} dimensions; it must have one channel")
-    if not np.issubdtype(values.dtype, np.integer):
-        raise DataError(f"the mask {path} holds {values.dtype}; it must hold whole numbers of 8 or 16 bit")
-    return values
+def open_folder(path: str | Path) -> Dataset:
+    """List a plain folder, in the order of the images' names.
+
+    Raises:
+        DataError: `images/` or `masks/` is missing or empty.
+    """
+    root = Path(path)
+    items = paired_items(root / "images", root / "masks", read_labels)
+    if not items:
+        raise DataError(f"{root} has no files in images/ or none in masks/; both must hold files of the same stems")
+    return dataset_of(root, items)
