@@ -54,7 +54,8 @@ def run(options: argparse.Namespace) -> int:
         "cpu_features": _cpu_features(),
         "torch_cpu": torch.backends.cpu.get_cpu_capability(),
         "threads": options.threads or torch.get_num_threads(),
-        "kernels": dict(kernels.ACTIVE),
+        "kernels": kernels.active(),
+        "kernel_level": kernels.level(),
     }
     facts |= _self_test(options)
     if options.json:

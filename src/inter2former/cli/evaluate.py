@@ -5,17 +5,16 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from contextlib import ExitStack
 from pathlib import Path
-from typing import TextIO
 
-import numpy as np
-
+from inter2former.cli.evaluate_report import add_report_options, compare, report
+from inter2former.cli.evaluation import evaluated
 from inter2former.cli.options import Subparsers, add_command, add_predictor_options
-from inter2former.data.folder import FolderDataset
-from inter2former.evaluation.protocol import SessionRecord
-from inter2former.evaluation.report import Summary, summarise
-from inter2former.evaluation.runner import PredictorOptions, evaluate_dataset
+from inter2former.evaluation.merge import merge_runs
+from inter2former.evaluation.protocol import PROTOCOLS, explain, protocol_named
+from inter2former.evaluation.report import write_report
+from inter2former.evaluation.runner import ENGINES
+from inter2former.evaluation.summary import Summary, summarise_run
 
 __all__ = ["add_parser", "run"]
 
@@ -25,52 +24,76 @@ def add_parser(subparsers: Subparsers[argparse.ArgumentParser]) -> None:
     parser = add_command(
         subparsers,
         "evaluate",
-        "measure the masks on a data set by simulated clicks (protocol `strict`)",
-        "inter2former evaluate grabcut/ --clicks 20 --json",
+        "measure the masks on a data set by simulated clicks",
+        "inter2former evaluate grabcut/ --out runs/grabcut --workers 2",
     )
-    parser.add_argument("dataset", metavar="FOLDER", help="a folder with images/ and masks/ of the same file stems")
+    parser.add_argument("dataset", nargs="?", metavar="DATASET", help="a folder, or the JSON or list file of a split")
+    parser.add_argument("--kind", metavar="LAYOUT", help="layout of the data set; default: recognised")
+    parser.add_argument("--protocol", default="strict", metavar="NAME", help=f"{', '.join(PROTOCOLS)} (strict)")
     parser.add_argument("--clicks", type=int, default=20, metavar="N", help="clicks per object (20)")
-    parser.add_argument("--limit", type=int, metavar="N", help="only the first N images")
+    parser.add_argument(
+        "--clicker",
+        default="protocol",
+        choices=("protocol", "realistic"),
+        help="the protocol's rule, or a person's hand",
+    )
+    parser.add_argument(
+        "--seeds", type=int, default=1, metavar="N", help="simulated users per object, where they differ"
+    )
+    parser.add_argument("--model", default="ours", help="ours, mobilesam:FILE or transformers:NAME_OR_FOLDER (ours)")
+    parser.add_argument("--device", default="cpu", help="where our network runs, as torch names it (cpu)")
     parser.add_argument("--every", type=int, default=1, metavar="N", help="only every Nth image")
+    parser.add_argument("--limit", type=int, metavar="N", help="only the first N images")
+    parser.add_argument("--shard", type=_shard, default=(1, 1), metavar="I/N", help="only the Ith of N parts")
     parser.add_argument("--workers", type=int, default=1, metavar="N", help="processes (1); they share the threads")
-    parser.add_argument("--out", metavar="FILE.jsonl", help="also write one line per object")
+    parser.add_argument("--engine", default="local", choices=sorted(ENGINES), help="where the processes run (local)")
+    parser.add_argument("--embeddings", metavar="DIR", help="keep image embeddings there between runs")
+    parser.add_argument("--strict-data", action="store_true", help="stop at the first object that cannot be evaluated")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="folder for all records; goes on where a run stopped")
     parser.add_argument("--json", action="store_true", help="print the summary as JSON")
+    parser.add_argument("--explain", metavar="PROTOCOL", help="only say what a protocol does")
+    parser.add_argument(
+        "--merge", nargs="+", type=Path, metavar=("OUT", "RUN"), help="only join the shards RUN... into the folder OUT"
+    )
+    add_report_options(parser)
     add_predictor_options(parser)
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Evaluate, report progress on the error stream, print the summary."""
-    for name in ("clicks", "every", "limit", "workers"):
-        if (value := getattr(options, name)) is not None and value < 1:
-            raise ValueError(f"--{name} is {value}; it must be at least 1")
-    dataset = FolderDataset(options.dataset)
-    dataset.pairs = dataset.pairs[:: options.every][: options.limit]
-    predictor = PredictorOptions(options.preset, options.weights, options.size, options.threads)
-    records: list[SessionRecord] = []
-    with ExitStack() as stack:
-        lines = stack.enter_context(Path(options.out).open("w")) if options.out else None
-        for record in evaluate_dataset(dataset, predictor, clicks=options.clicks, workers=options.workers):
-            records.append(record)
-            if lines is not None:
-                _write_line(lines, record, options.clicks)
-            if sys.stderr.isatty() or len(records) % 25 == 0:
-                at = min(5, options.clicks)
-                mean = np.mean([record.ious(options.clicks)[at - 1] for record in records])
-                print(f"{len(records)} objects, mean IoU after {at} clicks {mean:.4f}", file=sys.stderr, flush=True)
-    summary = summarise(dataset.name, records, options.clicks)
-    print(json.dumps(summary.to_dict()) if options.json else _table(summary))
+    """Evaluate, report progress on the error stream, print the summary; or what else was asked for."""
+    if options.explain is not None:
+        print(explain(protocol_named(options.explain)))
+        return 0
+    if options.merge is not None:
+        out, *shards = options.merge
+        if not shards:
+            raise ValueError("--merge names only the folder to write; name the runs to join after it")
+        merge_runs(shards, out)
+        return _print(summarise_run(out), out, options)
+    if options.report is not None:
+        return report(options)
+    if options.compare is not None:
+        return compare(options)
+    if options.dataset is None:
+        raise ValueError(
+            "there is no data set; name a folder, or ask for --explain PROTOCOL, --merge OUT RUN..., --report RUN or "
+            "--compare RUN_A RUN_B"
+        )
+    return _print(evaluated(options), options.out, options)
+
+
+def _print(summary: Summary, folder: Path | None, options: argparse.Namespace) -> int:
+    """Print the figures; of a run that is kept, write the report too."""
+    print(json.dumps(summary.to_dict()) if options.json else summary.to_text())
+    if folder is not None:
+        print(f"report: {write_report(folder)[0]}", file=sys.stderr)
     return 0
 
 
-def _write_line(lines: TextIO, record: SessionRecord, length: int) -> None:
-    ious = [round(float(value), 5) for value in record.ious(length)]
-    clicks = [(entry.click.x, entry.click.y, entry.click.positive) for entry in record.clicks]
-    lines.write(json.dumps({"id": record.id, "iou": ious, "clicks": clicks}) + "\n")
-    lines.flush()
-
-
-def _table(summary: Summary) -> str:
-    values = summary.to_dict()
-    width = max(len(name) for name in values)
-    return "\n".join(f"{name:<{width}}  {value}" for name, value in values.items())
+def _shard(text: str) -> tuple[int, int]:
+    """Read I/N."""
+    first, _, count = text.partition("/")
+    if not (first.isdecimal() and count.isdecimal() and 1 <= int(first) <= int(count)):
+        raise argparse.ArgumentTypeError(f"{text!r} is no shard; write I/N with 1 <= I <= N, such as 2/4")
+    return int(first), int(count)

@@ -16,9 +16,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inter2former.config import ClickConfig
+from inter2former.masks import mask_box
 from inter2former.prompt import Click
+from inter2former.shapes import Patch
 
-__all__ = ["State", "apply_prediction", "blank_map", "stamp_box", "stamp_clicks", "stamp_next_click"]
+__all__ = [
+    "State",
+    "apply_prediction",
+    "blank_map",
+    "lasso_core",
+    "stamp_box",
+    "stamp_clicks",
+    "stamp_definite",
+    "stamp_lasso",
+    "stamp_line",
+    "stamp_mask",
+    "stamp_next_click",
+]
 
 
 class State(IntEnum):
@@ -32,6 +46,9 @@ class State(IntEnum):
 
 
 StateMap = NDArray[np.uint8]
+
+_SEED_AXES = 0.5
+_LASSO_RIM = 0.2
 
 # Row 0: where the newcomer says background; row 1: foreground; row 2: nothing. Column: the state before.
 _TOWARDS = np.array([[0, 1, 1, 2, 4], [0, 2, 3, 3, 4], [0, 1, 2, 3, 4]], dtype=np.uint8)
@@ -179,6 +196,9 @@ def stamp_next_click(reference_map: StateMap, click: Click, config: ClickConfig,
 def stamp_box(reference_map: StateMap, left: int, top: int, right: int, bottom: int) -> StateMap:
     """Write a box around the object into a reference map: inside, possible background becomes unknown.
 
+    Where nothing inside is known to be foreground yet, the unknown pixels of the ellipse with half the box's axes
+    become possible foreground: without a seed the answer to a box alone was empty.
+
     Differs from the paper, which knows clicks only.
 
     Args:
@@ -193,6 +213,109 @@ def stamp_box(reference_map: StateMap, left: int, top: int, right: int, bottom: 
     """
     _check_map(reference_map)
     stamped = reference_map.copy()
-    window = stamped[max(top, 0) : max(bottom, 0), max(left, 0) : max(right, 0)]
+    rows, columns = slice(max(top, 0), max(bottom, 0)), slice(max(left, 0), max(right, 0))
+    window = stamped[rows, columns]
     window[window == State.POSSIBLE_BACKGROUND] = State.UNKNOWN
+    if window.size and window.max() < State.POSSIBLE_FOREGROUND:
+        across = (2 * np.arange(columns.start, columns.start + window.shape[1]) + 1 - left - right) / (right - left)
+        down = (2 * np.arange(rows.start, rows.start + window.shape[0]) + 1 - top - bottom) / (bottom - top)
+        seed = down[:, None] ** 2 + across**2 < _SEED_AXES**2
+        window[seed & (window == State.UNKNOWN)] = State.POSSIBLE_FOREGROUND
     return stamped
+
+
+def stamp_line(reference_map: StateMap, core: Patch, band: Patch, *, positive: bool) -> StateMap:
+    """Write a scribble: what it covers becomes definite, what lies in a band around it moves one step towards it.
+
+    The same as a click does with its disc and its ring. Differs from the paper, which knows clicks only.
+
+    Args:
+        reference_map: (H, W) uint8 states 0..4; left unchanged.
+        core: the line as thick as it was drawn, in pixels of the map.
+        band: the same line with the configured outer radius added; may be empty.
+        positive: the line runs over the object.
+
+    Returns:
+        (H, W) uint8, a new map.
+    """
+    _check_map(reference_map)
+    stamped = reference_map.copy()
+    around = stamped[band.window]
+    around[band.mask] = _TOWARDS[int(positive)][around[band.mask]]
+    stamped[core.window][core.mask] = State.DEFINITE_FOREGROUND if positive else State.DEFINITE_BACKGROUND
+    return stamped
+
+
+def lasso_core(inside: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The part of a lasso that is surely meant: a line drawn by hand leaves the rim, a fifth of the depth, open.
+
+    Args:
+        inside: (H, W) bool, what the line encloses.
+
+    Returns:
+        (H, W) bool, the pixels deeper than a fifth of the greatest depth.
+    """
+    core = np.zeros_like(inside)
+    if (box := mask_box(inside)) is not None:
+        window = slice(box[1], box[3]), slice(box[0], box[2])
+        padded = np.pad(inside[window], 1).astype(np.uint8)
+        depth = cv2.distanceTransform(padded, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)[1:-1, 1:-1]
+        core[window] = depth > _LASSO_RIM * depth.max()
+    return core
+
+
+def stamp_lasso(reference_map: StateMap, inside: NDArray[np.bool_], *, positive: bool) -> StateMap:
+    """Write a lasso into a reference map: its core changes sides, its rim becomes unknown.
+
+    Positive: in the core, background that is only possible and unknown pixels become possible foreground; in the rim,
+    possible background becomes unknown. Negative: the core becomes possible background, whatever it was, except where
+    it is definite background; in the rim, possible foreground becomes unknown.
+
+    Differs from the paper, which knows clicks only.
+
+    Args:
+        reference_map: (H, W) uint8 states 0..4; left unchanged.
+        inside: (H, W) bool, what the line encloses.
+        positive: the object lies inside; False: nothing of it does.
+
+    Returns:
+        (H, W) uint8, a new map.
+    """
+    _check_map(reference_map)
+    stamped, core = reference_map.copy(), lasso_core(inside)
+    if positive:
+        stamped[inside & (stamped == State.POSSIBLE_BACKGROUND)] = State.UNKNOWN
+        stamped[core & (stamped == State.UNKNOWN)] = State.POSSIBLE_FOREGROUND
+    else:
+        stamped[inside & (stamped == State.POSSIBLE_FOREGROUND)] = State.UNKNOWN
+        stamped[core & (stamped != State.DEFINITE_BACKGROUND)] = State.POSSIBLE_BACKGROUND
+    return stamped
+
+
+def stamp_definite(reference_map: StateMap, core: Patch, *, positive: bool) -> StateMap:
+    """Write pixels that are known: definite foreground or background, whatever they were before.
+
+    Args:
+        reference_map: (H, W) uint8 states 0..4; left unchanged.
+        core: the pixels, in pixels of the map.
+        positive: they belong to the object.
+
+    Returns:
+        (H, W) uint8, a new map.
+    """
+    _check_map(reference_map)
+    stamped = reference_map.copy()
+    stamped[core.window][core.mask] = State.DEFINITE_FOREGROUND if positive else State.DEFINITE_BACKGROUND
+    return stamped
+
+
+def stamp_mask(mask: NDArray[np.bool_]) -> StateMap:
+    """The reference map of a mask that is to be refined: possible foreground on it, possible background elsewhere.
+
+    Args:
+        mask: (H, W) bool, of the size of the map.
+
+    Returns:
+        (H, W) uint8.
+    """
+    return np.where(mask, np.uint8(State.POSSIBLE_FOREGROUND), np.uint8(State.POSSIBLE_BACKGROUND))

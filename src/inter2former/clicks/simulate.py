@@ -9,13 +9,13 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Literal
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from inter2former.masks import as_mask, mask_pair
+from inter2former.clicks.depth import Deepest, bounding_box, deepest_pixels, distance_inside
+from inter2former.masks import mask_pair
 from inter2former.prompt import Click
 
 __all__ = [
@@ -24,16 +24,12 @@ __all__ = [
     "STRICT",
     "ClickRule",
     "click_candidates",
+    "deeper_region",
     "distance_inside",
     "next_click",
 ]
 
 BoolArray = NDArray[np.bool_]
-FloatArray = NDArray[np.float32]
-
-_EPSILON = 2.0**-23
-# Below this depth the square of a float32 distance is less than 1/2 away from the integer it stands for.
-_FLOAT32_SQUARES_EXACT = 1000.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,39 +65,6 @@ RELEASED = ClickRule("before", "random")
 RELEASED_TRAINING = ClickRule("before", "random", 1.7)
 
 
-class _Depth(NamedTuple):
-    """Distances to the outside of a region, on the region's bounding box only."""
-
-    values: FloatArray
-    left: int
-    top: int
-
-    @property
-    def greatest(self) -> float:
-        return float(self.values.max(initial=0.0))
-
-
-def distance_inside(region: NDArray[np.generic]) -> FloatArray:
-    """Measure how deep every pixel lies in a region.
-
-    Args:
-        region: (H, W) bool, or numbers of which 1 marks the region.
-
-    Returns:
-        (H, W) float32, the exact Euclidean distance in pixels to the nearest pixel outside the region, 0 outside. What
-        lies beyond the image counts as outside: a region pixel at the border has distance 1.
-
-    Raises:
-        ValueError: another rank.
-    """
-    inside = as_mask(region, "region")
-    depth = _measure(inside)
-    distance = np.zeros(inside.shape, dtype=np.float32)
-    height, width = depth.values.shape
-    distance[depth.top : depth.top + height, depth.left : depth.left + width] = depth.values
-    return distance
-
-
 def click_candidates(
     prediction: NDArray[np.generic],
     target: NDArray[np.generic],
@@ -126,11 +89,9 @@ def click_candidates(
     Raises:
         ValueError: a rank other than 2, different sizes, or a previous click outside the masks.
     """
-    truth = as_mask(target, "target")
-    depth, positive = _deeper_region(prediction, target, ignore, previous, rule)
-    candidates = np.zeros(truth.shape, dtype=np.bool_)
-    height, width = depth.values.shape
-    candidates[depth.top : depth.top + height, depth.left : depth.left + width] = _deep_enough(depth, rule)
+    deepest, positive = deeper_region(prediction, target, ignore=ignore, previous=previous, rule=rule)
+    candidates = np.zeros(target.shape, dtype=np.bool_)
+    candidates.reshape(-1)[deepest.positions] = True
     return candidates, positive
 
 
@@ -162,25 +123,41 @@ def next_click(
     """
     if rule.tie_break == "random" and rng is None:
         raise ValueError("the rule breaks ties at random: give rng, or use a rule with tie_break 'raster'")
-    depth, positive = _deeper_region(prediction, target, ignore, previous, rule)
-    candidates = np.flatnonzero(_deep_enough(depth, rule))
+    deepest, positive = deeper_region(prediction, target, ignore=ignore, previous=previous, rule=rule)
+    candidates = deepest.positions
     if candidates.size == 0:
         return None
     chosen = int(candidates[0])
     if rule.tie_break == "random" and rng is not None:
         chosen = int(candidates[rng.choice(range(candidates.size))])
-    row, column = divmod(chosen, depth.values.shape[1])
-    return Click(depth.left + column, depth.top + row, positive)
+    row, column = divmod(chosen, target.shape[1])
+    return Click(column, row, positive)
 
 
-def _deeper_region(
+def deeper_region(
     prediction: NDArray[np.generic],
     target: NDArray[np.generic],
-    ignore: NDArray[np.generic] | None,
-    previous: Sequence[Click],
-    rule: ClickRule,
-) -> tuple[_Depth, bool]:
-    """Measure both error regions; return the deeper one, without clicked pixels, and whether it was missed object."""
+    *,
+    ignore: NDArray[np.generic] | None = None,
+    previous: Sequence[Click] = (),
+    rule: ClickRule = STRICT,
+) -> tuple[Deepest, bool]:
+    """Find the deepest pixels of the deeper error region, and whether that is missed object.
+
+    Args:
+        prediction: (H, W) bool, or numbers of which 1 marks the object.
+        target: (H, W), likewise.
+        ignore: (H, W), likewise: pixels that are no error whatever was predicted.
+        previous: clicks made so far, in pixels of the masks.
+        rule: which pixels qualify; its tie break is not used here.
+
+    Returns:
+        the pixels; True for the missed part of the object, False for wrongly marked background. Regions of equal depth:
+        False.
+
+    Raises:
+        ValueError: a rank other than 2, different sizes, or a previous click outside the masks.
+    """
     predicted, truth, ignored = mask_pair(prediction, target, ignore)
     height, width = truth.shape
     for click in previous:
@@ -190,55 +167,29 @@ def _deeper_region(
                 f"x must be in [0, {width - 1}] and y in [0, {height - 1}]"
             )
     error = predicted ^ truth
-    left, top, window = _bounding_box(error)  # all that follows costs no more than the part of the image in error
-    error, truth = error[window], truth[window]
     if ignored is not None:
-        error = error & ~ignored[window]
-    missed = _depth_without_clicks(error & truth, left, top, previous, rule)
-    surplus = _depth_without_clicks(error & ~truth, left, top, previous, rule)
-    return (missed, True) if missed.greatest > surplus.greatest else (surplus, False)
+        error &= ~ignored
+    left, top, window = bounding_box(error)  # all that follows costs no more than the part of the image in error
+    error, inside = error[window], truth[window]
+    shifted = [Click(click.x - left, click.y - top, click.positive) for click in previous]
+    missed = _deepest(error & inside, shifted, rule)
+    surplus = _deepest(error & ~inside, shifted, rule)
+    deepest, positive = (missed, True) if missed.depth > surplus.depth else (surplus, False)
+    rows, columns = np.divmod(deepest.positions, max(1, error.shape[1]))
+    return Deepest(deepest.depth, (rows + top) * width + columns + left), positive
 
 
-def _depth_without_clicks(region: BoolArray, left: int, top: int, previous: Sequence[Click], rule: ClickRule) -> _Depth:
-    """Measure a region whose corner is (left, top), leaving out clicked pixels as the rule says. Writes in `region`."""
-    if rule.clicked_pixels == "before":
-        _clear(region, left, top, previous, False)
-    depth = _measure(region)
-    depth = _Depth(depth.values, left + depth.left, top + depth.top)
+def _deepest(region: BoolArray, previous: Sequence[Click], rule: ClickRule) -> Deepest:
+    """The deepest pixels of a region without clicked ones, left out as the rule says. Writes in `region`."""
     if rule.clicked_pixels == "after":
-        _clear(depth.values, depth.left, depth.top, previous, 0.0)
-    return depth
+        return deepest_pixels(region, passed_over=previous, inner_ratio=rule.inner_ratio)
+    _clear(region, previous)
+    return deepest_pixels(region, inner_ratio=rule.inner_ratio)
 
 
-def _clear(values: NDArray[np.generic], left: int, top: int, previous: Sequence[Click], nothing: float) -> None:
-    """Write `nothing` at the clicked pixels that fall into `values`, whose corner is (left, top)."""
+def _clear(values: NDArray[np.generic], previous: Sequence[Click]) -> None:
+    """Write 0 at the clicked pixels that fall into `values`."""
     height, width = values.shape
     for click in previous:
-        row, column = click.y - top, click.x - left
-        if 0 <= row < height and 0 <= column < width:
-            values[row, column] = nothing
-
-
-def _deep_enough(depth: _Depth, rule: ClickRule) -> BoolArray:
-    candidates: BoolArray = depth.values > np.float32(depth.greatest / (rule.inner_ratio + _EPSILON))
-    return candidates
-
-
-def _bounding_box(region: BoolArray) -> tuple[int, int, tuple[slice, slice]]:
-    """Find left, top and the window of the smallest box around a region; an empty window for an empty region."""
-    left, top, width, height = cv2.boundingRect(np.ascontiguousarray(region).view(np.uint8))
-    return left, top, (slice(top, top + height), slice(left, left + width))
-
-
-def _measure(region: BoolArray) -> _Depth:
-    left, top, window = _bounding_box(region)
-    inside = np.ascontiguousarray(region[window]).view(np.uint8)
-    if inside.size == 0:
-        return _Depth(np.zeros((0, 0), dtype=np.float32), 0, 0)
-    padded = cv2.copyMakeBorder(inside, 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=0)
-    distance = cv2.distanceTransform(padded, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)[1:-1, 1:-1]
-    # OpenCV's vector and scalar lanes round one distance differently in the last bit, which would break exact ties by
-    # position. Squared distances are integers: going through them makes equal distances equal numbers.
-    wide = np.float32 if float(distance.max()) < _FLOAT32_SQUARES_EXACT else np.float64
-    squared = np.square(distance, dtype=wide)
-    return _Depth(np.sqrt(np.rint(squared, out=squared), out=squared).astype(np.float32, copy=False), left, top)
+        if 0 <= click.y < height and 0 <= click.x < width:
+            values[click.y, click.x] = 0

@@ -1,125 +1,232 @@
-"""The click loop: simulate a user on one object and record how good the mask is after each click."""
+"""Evaluation protocols: one frozen value whose fields are the points on which published implementations disagree.
+
+Click counts of two papers can be compared only where all of these agree. `STRICT` is this project's own; the others
+repeat what the code of RITM (and its descendants SimpleClick, CFR and ClickSEG), SegNext and Inter2Former does. One
+more point is no choice of a protocol: library versions change figures too, so each run's header records them.
+"""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
+import dataclasses
+import hashlib
+import json
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Literal, get_args, get_type_hints
 
-import numpy as np
-from numpy.typing import NDArray
+from inter2former.clicks.simulate import ClickRule
 
-from inter2former.clicks.simulate import STRICT, ClickRule, next_click
-from inter2former.data.sample import Sample
-from inter2former.errors import DataError
-from inter2former.evaluation.metrics import boundary_iou, iou
-from inter2former.predictor import Predictor
-from inter2former.prompt import Click
-
-__all__ = ["ClickRecord", "SessionRecord", "evaluate_sample"]
-
-
-@dataclass(frozen=True, slots=True)
-class ClickRecord:
-    """One click and the mask after it.
-
-    Attributes:
-        click: in pixels of the original image.
-        iou: of the mask with the object, ignored pixels left out.
-        boundary_iou: of the two boundaries, see `metrics.boundary_iou`.
-        seconds: from the call of `add_click` to the mask at original size.
-        contradicted: how many of the clicks so far the network's own answer went against, before the mask was mended.
-        contradicts_last: whether this click is among them.
-    """
-
-    click: Click
-    iou: float
-    boundary_iou: float
-    seconds: float
-    contradicted: int = 0
-    contradicts_last: bool = False
+__all__ = [
+    "INTER2FORMER",
+    "PROTOCOLS",
+    "RITM",
+    "SEGNEXT",
+    "STRICT",
+    "Protocol",
+    "explain",
+    "protocol_fields",
+    "protocol_hash",
+    "protocol_named",
+]
 
 
 @dataclass(frozen=True, slots=True)
-class SessionRecord:
-    """All clicks on one object.
+class Protocol:
+    """How clicks are simulated, masks compared and figures counted; `explain` says what each value means.
 
     Attributes:
-        id: of the sample.
-        clicks: oldest first; fewer than asked for where the mask had no error left.
-        encode_seconds: what `set_image` took, 0 where the image was encoded for an earlier object.
-    """
+        clicked_pixels: when pixels clicked earlier leave the error regions.
+        tie_break: which of several deepest pixels is clicked.
+        impossible_click: what happens where no error is left to click on.
+        ignored_in_clicks: what an ignored pixel is to the simulated user.
+        ignored_in_iou: what it is to IoU and boundary IoU.
+        threshold: probability above which a pixel belongs to the mask, strictly between 0 and 1.
+        flip: whether the answers for the image and its mirror image are averaged.
+        zoom: which part of the image the segmenter is given.
+        ground_truth: which masks are the truth.
+        objects: what one session is about.
+        stop_at_iou: the session ends once the IoU is at least this; None: never.
+        curve: how sessions that ended early enter the mean IoU per click.
+        failures: which objects count as failed.
+        time: what the time per click divides by the number of clicks.
+        comparison: the size at which masks are compared.
+        boundary_width: of boundary IoU, as a part of the image diagonal, > 0.
 
-    id: str
-    clicks: tuple[ClickRecord, ...]
-    encode_seconds: float
-
-    def ious(self, length: int) -> NDArray[np.float64]:
-        """IoU after each of `length` clicks; after a mask without error it stays as it is."""
-        return _extended([record.iou for record in self.clicks], length)
-
-    def boundary_ious(self, length: int) -> NDArray[np.float64]:
-        """Boundary IoU after each of `length` clicks, extended in the same way."""
-        return _extended([record.boundary_iou for record in self.clicks], length)
-
-
-def evaluate_sample(
-    predictor: Predictor,
-    sample: Sample,
-    *,
-    clicks: int = 20,
-    rule: ClickRule = STRICT,
-    encode: bool = True,
-    watch: Callable[[Click, Predictor], None] | None = None,
-) -> SessionRecord:
-    """Simulate a session on one object, protocol `strict` unless the rule says otherwise.
-
-    The clock runs only while the predictor works: neither reading the image, nor choosing the click, nor measuring
-    the mask counts.
-
-    Args:
-        predictor: whose session on this image begins anew.
-        sample: the object.
-        clicks: how many clicks, whatever the IoU; fewer only where no error is left.
-        rule: where the simulated user clicks.
-        encode: False: the predictor holds the sample's image already.
-        watch: called after each click.
-    Returns:
-        the record.
     Raises:
-        ImageReadError: the image cannot be used.
-        DataError: the mask is not of the image's size.
+        ValueError: a word that no field knows, or a number out of range.
     """
-    encode_seconds = 0.0
-    if encode:
-        started = time.perf_counter()
-        predictor.set_image(sample.image_path)
-        encode_seconds = time.perf_counter() - started
-    if (size := predictor.image_size) != sample.mask.shape[::-1]:
-        height, width = sample.mask.shape
-        raise DataError(
-            f"the mask of {sample.image_path} is {width}x{height}, but the upright image is {size[0]}x{size[1]}; "
-            "give both one size"
-        )
-    predictor.reset()
-    prediction = np.zeros(sample.mask.shape, dtype=np.bool_)
-    records: list[ClickRecord] = []
-    for _ in range(clicks):
-        previous = [record.click for record in records]
-        click = next_click(prediction, sample.mask, ignore=sample.ignore, previous=previous, rule=rule)
-        if click is None:
-            break
-        started = time.perf_counter()
-        answer = predictor.add_click(click.x, click.y, click.positive)
-        seconds = time.perf_counter() - started
-        prediction, broken = answer.mask, answer.contradicted
-        quality = iou(prediction, sample.mask, sample.ignore), boundary_iou(prediction, sample.mask, sample.ignore)
-        records.append(ClickRecord(click, *quality, seconds, len(broken), click in broken))
-        if watch is not None:
-            watch(click, predictor)
-    return SessionRecord(sample.id, tuple(records), encode_seconds)
+
+    clicked_pixels: Literal["after", "before"] = "after"
+    tie_break: Literal["raster", "random"] = "raster"
+    impossible_click: Literal["end", "corner"] = "end"
+    ignored_in_clicks: Literal["left out", "background"] = "left out"
+    ignored_in_iou: Literal["left out", "background"] = "left out"
+    threshold: float = 0.5
+    flip: bool = False
+    zoom: Literal["whole image"] = "whole image"
+    ground_truth: Literal["as given"] = "as given"
+    objects: Literal["each", "union"] = "each"
+    stop_at_iou: float | None = None
+    curve: Literal["extended", "shortest"] = "extended"
+    failures: Literal["never reached", "not before the last click"] = "never reached"
+    time: Literal["segmenter", "session"] = "segmenter"
+    comparison: Literal["original size"] = "original size"
+    boundary_width: float = 0.02
+
+    def __post_init__(self) -> None:
+        """Refuse unknown words and numbers out of range."""
+        for name, hint in get_type_hints(Protocol).items():
+            words = [word for word in get_args(hint) if isinstance(word, str)]
+            if words and getattr(self, name) not in words:
+                expected = " or ".join(repr(word) for word in words)
+                raise ValueError(f"{name} is {getattr(self, name)!r}; expected {expected}")
+        if not 0 < self.threshold < 1:
+            raise ValueError(f"threshold is {self.threshold}; it must lie between 0 and 1")
+        if self.stop_at_iou is not None and not 0 < self.stop_at_iou <= 1:
+            raise ValueError(f"stop_at_iou is {self.stop_at_iou}; it must be in (0, 1], or None")
+        if not self.boundary_width > 0:
+            raise ValueError(f"boundary_width is {self.boundary_width}; it must be > 0")
+
+    @property
+    def click_rule(self) -> ClickRule:
+        """The simulated user's rule."""
+        return ClickRule(self.clicked_pixels, self.tie_break)
+
+    @property
+    def logit_threshold(self) -> float:
+        """Mask logit above which a pixel belongs to the mask; exactly 0 for probability 0.5."""
+        return math.log(self.threshold / (1 - self.threshold))
 
 
-def _extended(values: list[float], length: int) -> NDArray[np.float64]:
-    last = values[-1] if values else 0.0
-    return np.array((values + [last] * length)[:length], dtype=np.float64)
+STRICT = Protocol()
+RITM = Protocol(
+    impossible_click="corner",
+    threshold=0.49,
+    flip=True,
+    stop_at_iou=0.95,
+    curve="shortest",
+    failures="not before the last click",
+    time="session",
+)
+SEGNEXT = dataclasses.replace(RITM, flip=False)
+INTER2FORMER = Protocol(
+    clicked_pixels="before", tie_break="random", ignored_in_clicks="background", ignored_in_iou="background"
+)
+
+PROTOCOLS: Mapping[str, Protocol] = {"strict": STRICT, "ritm": RITM, "segnext": SEGNEXT, "inter2former": INTER2FORMER}
+"""The protocols that can be asked for by name."""
+
+
+def protocol_named(name: str) -> Protocol:
+    """Look a protocol up.
+
+    Raises:
+        ValueError: no protocol of that name.
+    """
+    try:
+        return PROTOCOLS[name]
+    except KeyError:
+        raise ValueError(f"unknown protocol {name!r}; the protocols are {', '.join(PROTOCOLS)}") from None
+
+
+def protocol_hash(protocol: Protocol) -> str:
+    """A hash of all fields, the same on every machine: 16 hexadecimal digits."""
+    text = json.dumps(dataclasses.asdict(protocol), sort_keys=True)
+    return hashlib.sha256(text.encode("utf-8")).hexdigest()[:16]
+
+
+def protocol_fields(protocol: Protocol) -> tuple[tuple[str, str, str], ...]:
+    """Name, value and meaning of each field, in words."""
+    return tuple(
+        (field.name, _shown(value := getattr(protocol, field.name)), _meaning(field.name, value))
+        for field in dataclasses.fields(protocol)
+    )
+
+
+def explain(protocol: Protocol) -> str:
+    """One line per field: name, value, meaning."""
+    rows = protocol_fields(protocol)
+    name_width, value_width = (max(len(row[column]) for row in rows) for column in (0, 1))
+    lines = [f"{name:<{name_width}}  {value:<{value_width}}  {meaning}" for name, value, meaning in rows]
+    return "\n".join([*lines, "Library versions shape figures too; each run's header records them."])
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return "none" if value is None else str(value)
+
+
+def _meaning(name: str, value: object) -> str:
+    meaning = _MEANINGS[name]
+    return meaning(value) if callable(meaning) else meaning[str(value)]
+
+
+def _threshold_meaning(value: object) -> str:
+    logit = Protocol(threshold=float(str(value))).logit_threshold
+    return f"a pixel belongs to the mask where its probability exceeds {value}, its logit {logit:.4g}"
+
+
+def _stop_meaning(value: object) -> str:
+    if value is None:
+        return "all clicks are made, whatever the IoU"
+    return f"the session ends once the IoU is at least {value}; NoC and failures above it are not reported"
+
+
+def _width_meaning(value: object) -> str:
+    width = f"max(1, round({value} x diagonal))"
+    return f"boundary: the mask minus its erosion by {width} steps of a 3x3 square, with background beyond the image"
+
+
+_IGNORED = {
+    "left out": "ignored pixels are neither object nor background",
+    "background": "ignored pixels are background, as the rest outside the object",
+}
+_MEANINGS: Mapping[str, Mapping[str, str] | Callable[[object], str]] = {
+    "clicked_pixels": {
+        "after": "exact distances are measured first, then clicked pixels are passed over",
+        "before": "clicked pixels leave the error regions first, so each makes a hole in the distances",
+    },
+    "tie_break": {
+        "raster": "the first of the deepest pixels, row by row",
+        "random": "any of the deepest pixels, drawn from the seed and the sample's id",
+    },
+    "impossible_click": {
+        "end": "where no error is left the session ends, and its last IoU stands for the clicks not made",
+        "corner": "where no error is left pixel (0, 0) is clicked as background",
+    },
+    "ignored_in_clicks": {word: f"for the simulated user {meaning}" for word, meaning in _IGNORED.items()},
+    "ignored_in_iou": {word: f"for IoU and boundary IoU {meaning}" for word, meaning in _IGNORED.items()},
+    "threshold": _threshold_meaning,
+    "flip": {
+        "True": "the logits for the image and for its mirror image are averaged after each click",
+        "False": "one answer per click; nothing is averaged",
+    },
+    "zoom": {
+        "whole image": "the segmenter is given the whole image and resizes it itself; this loop never crops, as RITM's "
+        "models do after the first click",
+    },
+    "ground_truth": {
+        "as given": "the masks of the data set as they are; for DAVIS several exist, see the data-set fingerprint",
+    },
+    "objects": {
+        "each": "every object of an image has its own session",
+        "union": "all objects of an image together are the object of one session",
+    },
+    "stop_at_iou": _stop_meaning,
+    "curve": {
+        "extended": "mean IoU per click: a session that ended keeps its last IoU",
+        "shortest": "mean IoU per click: cut off at the length of the shortest session",
+    },
+    "failures": {
+        "never reached": "an object fails where no click reaches the IoU",
+        "not before the last click": "an object also fails where only the last click reaches the IoU",
+    },
+    "time": {
+        "segmenter": "encoding and steps of the segmenter, nothing else, divided by the clicks",
+        "session": "all of it, reading, simulating and measuring too, divided by the clicks",
+    },
+    "comparison": {"original size": "masks are compared at the size of the original image"},
+    "boundary_width": _width_meaning,
+}

@@ -1,77 +1,113 @@
-"""A data set through the click loop, in one process or several; the records come in the data set's order."""
+"""A data set through the click loop, here, in several processes or on a Ray cluster; the records are the same.
+
+They come in the data set's order whatever the number of processes, and no more images are in hand at a time than the
+processes can soon take, so memory does not grow with the data set.
+"""
 
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from concurrent.futures.process import BrokenProcessPool
+from typing import TypeVar
 
+import cv2
 import torch
 
-from inter2former.data.folder import FolderDataset
-from inter2former.evaluation.protocol import SessionRecord, evaluate_sample
-from inter2former.predictor import Predictor
+from inter2former.errors import RunError
+from inter2former.evaluation.job import ImageEvaluator, Job, Task
+from inter2former.evaluation.ray_engine import evaluate_on_ray
+from inter2former.evaluation.records import Record
 
-__all__ = ["PredictorOptions", "evaluate_dataset"]
+__all__ = ["ENGINES", "Engine", "evaluate_here", "evaluate_in_processes", "share_of_threads", "tasks_of"]
 
-
-@dataclass(frozen=True, slots=True)
-class PredictorOptions:
-    """How each process makes its `Predictor`; the fields are that class's arguments."""
-
-    preset: str = "inter2former-t"
-    weights: str | None = None
-    size: int = 1024
-    threads: int | None = None
-
-    def make(self) -> Predictor:
-        """Build the predictor."""
-        return Predictor(self.preset, weights=self.weights, size=self.size, threads=self.threads)
+Result = TypeVar("Result")
+Engine = Callable[[Job, Iterable[Task], int, int], Iterator[Record]]
+"""Job, tasks, number of processes and threads of each, to the records in the order of the tasks."""
 
 
-def evaluate_dataset(
-    dataset: FolderDataset, options: PredictorOptions, *, clicks: int, workers: int = 1
-) -> Iterator[SessionRecord]:
-    """Evaluate every object of a data set.
+def tasks_of(images: int, *, shard: tuple[int, int] = (1, 1), after: Task | None = None) -> list[Task]:
+    """The images that a run still has to do, in the data set's order.
 
     Args:
-        dataset: the images.
-        options: the network.
-        clicks: per object.
-        workers: processes; with more than one the threads are shared out, so that latencies are those of fewer threads.
-    Returns:
-        the records, one per object, in order and as soon as they are there.
+        images: of the data set.
+        shard: (i, n): every n-th image from the i-th on, 1 <= i <= n.
+        after: the last image that an earlier run began, with what it finished of it; all before it are done.
+    Raises:
+        ValueError: no such shard.
     """
-    if workers == 1:
-        yield from _evaluate_here(dataset, options.make(), range(len(dataset)), clicks)
-        return
-    threads = max(1, (options.threads or torch.get_num_threads()) // workers)
-    shared = PredictorOptions(options.preset, options.weights, options.size, threads)
+    first, step = shard
+    if not 1 <= first <= step:
+        raise ValueError(f"shard is {first}/{step}; write it as I/N with 1 <= I <= N, such as 2/4")
+    indices = range(first - 1, images, step)
+    if after is None:
+        return [Task(index) for index in indices]
+    return [after if index == after.index else Task(index) for index in indices if index >= after.index]
+
+
+def share_of_threads(threads: int | None, workers: int) -> int:
+    """Threads of each process: together as many as asked for, or as torch would use, and at least one each."""
+    return max(1, (threads or torch.get_num_threads()) // workers)
+
+
+def evaluate_here(job: Job, tasks: Iterable[Task], workers: int, threads: int) -> Iterator[Record]:
+    """Evaluate in this process; each record comes as soon as its session is finished."""
+    evaluator = ImageEvaluator(job, threads)
+    for task in tasks:
+        yield from evaluator.evaluate(task)
+
+
+def evaluate_in_processes(job: Job, tasks: Iterable[Task], workers: int, threads: int) -> Iterator[Record]:
+    """Evaluate in several processes of this machine; the records of an image come together.
+
+    Raises:
+        RunError: a process died.
+    """
     # Not forked: a forked process may inherit a lock that a thread of torch holds.
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, context, initializer=_start_worker, initargs=(dataset, shared, clicks)) as pool:
-        for records in pool.map(_evaluate_image, range(len(dataset))):
-            yield from records
+    pool = ProcessPoolExecutor(workers, context, initializer=_start, initargs=(job, threads))
+    try:
+        started = (pool.submit(_evaluate, task) for task in tasks)
+        for future in _few_at_a_time(started, 2 * workers):
+            yield from future.result()
+    except BrokenProcessPool:
+        raise RunError(
+            "a worker process died, perhaps for want of memory; finished images are kept, call again with fewer workers"
+        ) from None
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
-def _evaluate_here(
-    dataset: FolderDataset, predictor: Predictor, indices: range, clicks: int
-) -> Iterator[SessionRecord]:
-    for index in indices:
-        for number, sample in enumerate(dataset.annotation(index).samples()):
-            yield evaluate_sample(predictor, sample, clicks=clicks, encode=number == 0)
+ENGINES: Mapping[str, Engine] = {"local": evaluate_in_processes, "ray": evaluate_on_ray}
+"""How images are spread over several processes."""
 
 
-_worker: tuple[FolderDataset, Predictor, int] | None = None
+def _few_at_a_time(things: Iterable[Result], amount: int) -> Iterator[Result]:
+    """Yield in order what beginning is expensive, with `amount` begun ahead."""
+    begun: deque[Result] = deque()
+    for thing in things:
+        begun.append(thing)
+        if len(begun) > amount:
+            yield begun.popleft()
+    yield from begun
 
 
-def _start_worker(dataset: FolderDataset, options: PredictorOptions, clicks: int) -> None:
-    global _worker  # a process pool hands state to its tasks in no other way
-    _worker = dataset, options.make(), clicks
+_evaluator: ImageEvaluator | Exception | None = None
 
 
-def _evaluate_image(index: int) -> list[SessionRecord]:
-    assert _worker is not None
-    dataset, predictor, clicks = _worker
-    return list(_evaluate_here(dataset, predictor, range(index, index + 1), clicks))
+def _start(job: Job, threads: int) -> None:
+    global _evaluator  # a process pool hands state to its tasks in no other way
+    cv2.setNumThreads(threads)
+    try:
+        _evaluator = ImageEvaluator(job, threads)
+    except Exception as error:  # one that leaves here would break the pool without a word of why
+        _evaluator = error
+
+
+def _evaluate(task: Task) -> list[Record]:
+    assert _evaluator is not None
+    if isinstance(_evaluator, Exception):
+        raise _evaluator
+    return list(_evaluator.evaluate(task))

@@ -6,6 +6,10 @@ import json
 
 import numpy as np
 import pytest
+from tests.unit.evaluation.fakes import timeless
+
+from inter2former.evaluation.records import SessionRecord
+from inter2former.evaluation.run_folder import read_header, read_records
 
 
 def strict_json(text):
@@ -15,58 +19,159 @@ def strict_json(text):
     return json.loads(text, parse_constant=refuse)
 
 
-def test_summary_and_lines(run, make_folder, small, tmp_path):
-    lines = tmp_path / "objects.jsonl"
-    result = run("evaluate", make_folder(), "--clicks", 3, "--json", "--out", lines, *small)
+def records_of(folder):
+    return [timeless(record) for record in read_records(folder)]
+
+
+def test_summary_and_records(run, make_folder, small, tmp_path):
+    out = tmp_path / "run"
+    result = run("evaluate", make_folder(), "--clicks", 3, "--json", "--out", out, *small)
     assert result.code == 0
     summary = strict_json(result.out)
-    assert (summary["dataset"], summary["objects"]) == ("tiny", 2)
+    assert (summary["dataset"], summary["objects"], summary["problems"]) == ("tiny", 2, 0)
     assert set(summary["iou"]) == {"1", "3"}
-    objects = [json.loads(line) for line in lines.read_text().splitlines()]
-    assert [entry["id"] for entry in objects] == ["tiny/0", "tiny/1"]
-    assert all(len(entry["iou"]) == 3 and len(entry["clicks"]) <= 3 for entry in objects)
-    assert summary["iou"]["3"] == pytest.approx(np.mean([entry["iou"][2] for entry in objects]), abs=1e-4)
+    records = list(read_records(out))
+    assert [record.id for record in records] == ["tiny/0", "tiny/1"]
+    assert all(1 <= len(record.clicks) <= 3 for record in records)
+    assert summary["iou"]["3"] == np.mean([record.ious(3)[2] for record in records])
+    header = read_header(out)
+    assert (header.protocol, header.segmenter, header.objects) == ("strict", "inter2former-t", 2)
+    assert header.settings["size"] == 128
+    assert {path.name for path in out.iterdir()} == {"run.json", "records.jsonl", "report.html", "report.md"}
+    assert f"report: {out / 'report.html'}" in result.err
+
+
+def test_without_a_folder_the_figures_are_the_same(run, make_folder, small, tmp_path):
+    folder = make_folder()
+    kept, fleeting = (
+        strict_json(run("evaluate", folder, "--clicks", 2, "--json", *extra, *small).out)
+        for extra in (("--out", tmp_path / "run"), ())
+    )
+    assert kept["iou_per_click"] == fleeting["iou_per_click"]
+    assert kept["intervals"]["noc90"] == fleeting["intervals"]["noc90"]
+
+
+def test_an_interrupted_run_goes_on(run, make_folder, small, tmp_path):
+    folder, out = make_folder(), tmp_path / "run"
+    first = run("evaluate", folder, "--clicks", 2, "--json", "--out", out, *small)
+    whole = (out / "records.jsonl").read_bytes()
+    expected = records_of(out)
+    (out / "records.jsonl").write_bytes(whole[: int(len(whole) * 0.7)])
+    again = run("evaluate", folder, "--clicks", 2, "--json", "--out", out, *small)
+    assert records_of(out) == expected
+    assert (out / "records.jsonl").read_bytes().startswith(whole[: len(whole) // 2])
+    assert strict_json(again.out)["iou"] == strict_json(first.out)["iou"]
+
+
+def test_shards_are_merged(run, refused, make_folder, small, tmp_path):
+    folder = make_folder()
+    whole, one, two, merged = (tmp_path / name for name in ("whole", "one", "two", "merged"))
+    expected = strict_json(run("evaluate", folder, "--clicks", 2, "--json", "--out", whole, *small).out)
+    for number, out in ((1, one), (2, two)):
+        run("evaluate", folder, "--clicks", 2, "--shard", f"{number}/2", "--out", out, *small)
+    result = run("evaluate", "--merge", merged, two, one, "--json")
+    assert records_of(merged) == records_of(whole)
+    assert strict_json(result.out)["iou"] == expected["iou"]
+    assert "shard 2/2 is missing" in refused("evaluate", "--merge", tmp_path / "m", one)
+    assert "name the runs to join after it" in refused("evaluate", "--merge", tmp_path / "m")
 
 
 def test_the_first_click_is_the_middle_of_the_object(run, make_folder, small, tmp_path):
-    run("evaluate", make_folder(), "--clicks", 1, "--limit", 1, "--out", tmp_path / "o.jsonl", *small)
-    (entry,) = [json.loads(line) for line in (tmp_path / "o.jsonl").read_text().splitlines()]
-    ((x, y, positive),) = entry["clicks"]
-    assert abs(x - 65) <= 1
-    assert abs(y - 45) <= 1
-    assert positive
+    run("evaluate", make_folder(), "--clicks", 1, "--limit", 1, "--out", tmp_path / "run", *small)
+    (record,) = read_records(tmp_path / "run")
+    click = record.clicks[0].click
+    assert abs(click.x - 65) <= 1
+    assert abs(click.y - 45) <= 1
+    assert click.positive
 
 
-def test_one_click_has_no_later_clicks_to_time(run, make_folder, small):
-    summary = strict_json(run("evaluate", make_folder(), "--clicks", 1, "--json", *small).out)
-    assert summary["click_p50_ms"] is None
-    assert summary["first_click_p50_ms"] > 0
+def test_realistic_users(run, make_folder, small, tmp_path):
+    out = tmp_path / "run"
+    options = ("--clicks", 2, "--clicker", "realistic", "--seeds", 3, "--limit", 1, "--json", "--out", out)
+    summary = strict_json(run("evaluate", make_folder(), *options, *small).out)
+    assert (summary["objects"], summary["sessions"]) == (1, 3)
+    assert set(summary["noc_over_seeds"]["90"]) == {"mean", "spread", "worst"}
+    records = list(read_records(out))
+    assert [record.seed for record in records] == [0, 1, 2]
+    assert len({record.clicks for record in records}) == 3
+
+
+def test_kept_embeddings(run, make_folder, small, tmp_path):
+    folder, kept = make_folder(), tmp_path / "kept"
+    for out in (tmp_path / "one", tmp_path / "two"):
+        run("evaluate", folder, "--clicks", 1, "--embeddings", kept, "--out", out, *small)
+    assert records_of(tmp_path / "one") == records_of(tmp_path / "two")
+    assert len(list(kept.glob("*/*.safetensors"))) == 2
 
 
 def test_a_table_for_people(run, make_folder, small):
     result = run("evaluate", make_folder(), "--clicks", 1, "--every", 2, *small)
     rows = dict(line.split(maxsplit=1) for line in result.out.splitlines())
     assert (rows["dataset"], rows["objects"]) == ("tiny", "1")
+    assert "[" in rows["noc90"]
+
+
+def test_one_click_is_a_first_click(run, make_folder, small):
+    summary = strict_json(run("evaluate", make_folder(), "--clicks", 1, "--json", *small).out)
+    assert summary["first_click_p50_ms"] == summary["spc_decode_p50_ms"] > 0
+
+
+def test_protocols_are_explained_without_a_data_set(run):
+    result = run("evaluate", "--explain", "ritm")
+    assert result.code == 0
+    rows = dict(line.split(maxsplit=1) for line in result.out.splitlines()[:-1])
+    assert rows["threshold"].startswith("0.49 ")
+    assert rows["flip"].startswith("on ")
+
+
+def test_bad_data_is_counted_unless_it_must_not_be(run, refused, make_folder, small, disc, photo, tmp_path):
+    pairs = {"a": (photo(), disc()), "b": (photo(), disc().T), "c": (photo(), np.zeros((90, 130), bool))}
+    folder = make_folder("mixed", pairs)
+    result = run("evaluate", folder, "--clicks", 1, "--json", "--out", tmp_path / "run", *small)
+    assert result.code == 0
+    assert (strict_json(result.out)["objects"], strict_json(result.out)["problems"]) == (1, 2)
+    problems = [record for record in read_records(tmp_path / "run") if not isinstance(record, SessionRecord)]
+    assert [problem.id for problem in problems] == ["mixed/b", "mixed/c"]
+    assert "b.png" in refused("evaluate", folder, "--clicks", 1, "--strict-data", *small)
 
 
 def test_mistakes_in_one_sentence(refused, make_folder, small, tmp_path, disc, photo):
     folder = make_folder()
-    assert "holds no files; a data set folder has images/ and masks/" in refused("evaluate", tmp_path, *small)
+    assert "there is no data set; name a folder" in refused("evaluate")
     assert "no weights at" in refused("evaluate", folder, "--weights", tmp_path / "absent")
     assert "unknown preset 'q'" in refused("evaluate", folder, *small, "--preset", "q")
-    for name in ("clicks", "every", "limit", "workers"):
-        assert f"--{name} is 0; it must be at least 1" in refused("evaluate", folder, f"--{name}", 0, *small)
-    out = tmp_path / "absent" / "o.jsonl"
-    assert f"{out}: No such file or directory" in refused("evaluate", folder, "--out", out, *small)
+    assert "unknown protocol 'q'" in refused("evaluate", folder, *small, "--protocol", "q")
+    assert "unknown protocol 'q'" in refused("evaluate", "--explain", "q")
+    assert "unknown model 'q'" in refused("evaluate", folder, "--model", "q")
+    assert "seeds is 2, but this user draws nothing" in refused("evaluate", folder, "--seeds", 2, *small)
+    for name in ("clicks", "every", "limit", "workers", "seeds", "threads"):
+        assert f"--{name} is 0; it must be at least 1" in refused("evaluate", folder, *small, f"--{name}", 0)
+    (tmp_path / "file").write_text("")
+    assert f"{tmp_path / 'file'}: File exists" in refused("evaluate", folder, "--out", tmp_path / "file", *small)
     empty = make_folder("empty", {"a": (photo(), np.zeros((90, 130), dtype=bool))})
     assert "empty holds no objects to evaluate" in refused("evaluate", empty, *small)
     turned = make_folder("turned", {"a": (photo(), disc().T)})
-    assert "a.png is 90x130, but the upright image is 130x90" in refused("evaluate", turned, *small)
+    assert "a.png is 130x90; give both one size" in refused("evaluate", turned, *small)
 
 
+def test_another_run_is_not_gone_on_with(run, refused, make_folder, small, tmp_path):
+    folder, out = make_folder(), tmp_path / "run"
+    run("evaluate", folder, "--clicks", 1, "--out", out, *small)
+    sentence = refused("evaluate", folder, "--clicks", 2, "--out", out, *small)
+    assert f"{out} holds another run: settings.clicks is 1 there and 2 here" in sentence
+
+
+@pytest.mark.parametrize("shard", ["0/2", "3/2", "2", "a/b", "1/0"])
+def test_shards_are_checked(run, shard):
+    result = run("evaluate", "folder", "--shard", shard)
+    assert result.code == 2
+    assert f"'{shard}' is no shard; write I/N" in result.err
+
+
+@pytest.mark.slow  # two processes that load torch; tests/unit/evaluation/test_runner.py has a quick one
 def test_two_workers_give_the_same_records(run, make_folder, small, tmp_path):
     folder = make_folder()
     for workers in (1, 2):
-        out = tmp_path / f"{workers}.jsonl"
+        out = tmp_path / f"{workers}"
         assert run("evaluate", folder, "--clicks", 2, "--workers", workers, "--out", out, *small).code == 0
-    assert (tmp_path / "1.jsonl").read_text() == (tmp_path / "2.jsonl").read_text()
+    assert records_of(tmp_path / "1") == records_of(tmp_path / "2")

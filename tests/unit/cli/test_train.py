@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import signal
 
+import numpy as np
 import pytest
+from PIL import Image
 
+from inter2former.masks import encode_rle
 from inter2former.predictor import Predictor
 from inter2former.training.crops import CropSampler
 
@@ -43,7 +46,7 @@ def test_train_stop_and_resume(run, command, tmp_path, monkeypatch, photo):
     stopped = run(*command)
     assert stopped.code == 0
     assert stopped.out.endswith(f"mean weights after 2 steps: {weights}\n")
-    assert "encoded 2/2 images" in stopped.err
+    assert "encoded 2 images" in stopped.err
 
     monkeypatch.setattr(CropSampler, "batch", draw)
     finished = run(*command)
@@ -67,14 +70,72 @@ def test_mistakes_in_one_sentence(refused, command, make_folder, tmp_path, disc,
     assert "training setting steps is 'x'; the default is" in sentence("--set", 'steps="x"')
     assert "crop side 65 is no multiple of 16" in sentence("--set", "crop_sides=[65]")
     assert "unknown preset 'q'" in sentence(changed=[command[0], "q", *command[2:]])
-    assert "holds no files" in sentence("--data", tmp_path)
+    assert f"{tmp_path} is in no known layout" in sentence("--data", tmp_path)
     assert "no weights at" in sentence("--weights", tmp_path / "absent")
     encoder = ["--encoder" if word == "--weights" else word for word in command]
     assert "does not fit the network: missing" in sentence(changed=encoder)
     folder = make_folder("dots", {"a": (photo(), disc() & ~disc())})
     assert "no object of 20 pixels in 20 draws from dots" in sentence("--data", folder)
     (folder / "images" / "a.png").write_text("no image")
+    assert "cannot train on dots/a: " in sentence("--data", folder)
     assert "a.png: no image that can be read" in sentence("--data", folder)
+    (folder / "masks" / "a.png").unlink()
+    (folder / "masks" / "b.png").write_bytes(b"spare")
+    assert "a.png has no mask" in sentence("--data", folder)
+    (folder / "images" / "a.png").unlink()
+    (tmp_path / "list.json").write_text('{"images": [], "annotations": []}')
+    assert "list.json lists no objects of its 0 images" in sentence("--data", tmp_path / "list.json")
+
+
+def test_commercial_only_names_what_it_refuses(refused, command, make_folder):
+    folder = make_folder("free")
+    assert "allowed for free (no terms stated); leave these out" in refused(
+        *command, "--data", folder, "--commercial-only"
+    )
+    (folder / "dataset.json").write_text('{"terms": "CC BY-NC", "commercial_use": false}')
+    assert "allowed for free (CC BY-NC)" in refused(*command, "--data", folder, "--commercial-only")
+
+
+def test_train_on_coco_whose_terms_allow_commercial_use(run, command, tmp_path, photo, disc):
+    (tmp_path / "images").mkdir()
+    Image.fromarray(photo()).save(tmp_path / "images" / "a.png")
+    masks = [disc(), np.roll(disc(), 20, axis=1)]
+    annotations = [
+        {"id": id, "image_id": 1, "segmentation": {"size": [90, 130], "counts": encode_rle(mask)}}
+        for id, mask in enumerate(masks, 1)
+    ]
+    images = [{"id": 1, "file_name": "a.png", "height": 90, "width": 130}]
+    path = tmp_path / "instances_train.json"
+    path.write_text(json.dumps({"images": images, "annotations": annotations}))
+    (tmp_path / "dataset.json").write_text('{"terms": "CC0", "commercial_use": true}')
+    finished = run(*command, "--data", path, "--commercial-only", "--set", "steps=2")
+    assert finished.code == 0
+    assert len(list((tmp_path / "run" / "cache").rglob("*.embedding.npy"))) == 1
+    assert finished.out.endswith(f"mean weights after 2 steps: {tmp_path / 'run' / 'weights.safetensors'}\n")
+
+
+def test_live_and_made_up_pictures_train_the_encoder_too(run, refused, command, make_folder, tmp_path):
+    shares = ["live_share=0.5", "synthetic_share=0.5", "synthetic_size=96", "live_sides=[64,160]", "workers=2"]
+    given = [word for text in (*shares, "steps=2", "encoder_learning_rate=1e-4") for word in ("--set", text)]
+    finished = run(*command, "--backgrounds", make_folder("photos"), *given)
+    assert finished.code == 0
+    assert "encoded" not in finished.err
+    assert f"mean weights after 2 steps: {tmp_path / 'run' / 'weights.safetensors'}" in finished.out
+    assert not list((tmp_path / "run").rglob("*.npy"))
+    assert "synthetic_share is above 0, but there are no photos" in refused(*command, *given)
+    assert "cannot compute on the device 'tpu'" in refused(*command, "--device", "tpu")
+    assert "unknown settings 'big'; there are laptop, released" in refused(*command, "--settings", "big")
+    without_data = [word for place, word in enumerate(command) if place not in (2, 3)]
+    assert "no data for the steps with cached embeddings" in refused(*without_data)
+
+
+def test_training_from_shards(run, refused, command, tmp_path):
+    shards = tmp_path / "shards"
+    assert run("shards", tmp_path / "tiny", shards).code == 0
+    finished = run(*command, "--data", shards, "--set", "live_share=1.0", "--set", "steps=1")
+    assert finished.code == 0
+    assert "consists of shards, whose embeddings are not cached" in refused(*command, "--data", shards)
+    assert "allowed for tiny (no terms stated)" in refused(*command, "--data", shards, "--commercial-only")
 
 
 def test_both_or_neither_start_is_wrong_usage(run, command, random_weights):

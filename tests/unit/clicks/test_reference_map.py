@@ -9,12 +9,18 @@ from inter2former.clicks.reference_map import (
     State,
     apply_prediction,
     blank_map,
+    lasso_core,
     stamp_box,
     stamp_clicks,
+    stamp_definite,
+    stamp_lasso,
+    stamp_line,
+    stamp_mask,
     stamp_next_click,
 )
 from inter2former.config import ClickConfig
 from inter2former.prompt import Click
+from inter2former.shapes import Patch, paint_line
 
 
 def unknown(height, width):
@@ -166,10 +172,28 @@ def test_a_box_makes_possible_background_unknown_and_nothing_else():
     np.testing.assert_array_equal(before, kept)
 
 
+@pytest.mark.parametrize("box", [(4, 2, 16, 8), (-6, -3, 12, 7), (0, 0, 20, 12), (15, 9, 30, 20)])
+def test_a_box_without_foreground_gets_a_seed_in_the_middle(box):
+    before = np.ones((12, 20), dtype=np.uint8)
+    before[5, 10] = State.DEFINITE_BACKGROUND
+    left, top, right, bottom = box
+    expected = before.copy()
+    for y in range(max(top, 0), min(bottom, 12)):
+        for x in range(max(left, 0), min(right, 20)):
+            across = (x + 0.5 - (left + right) / 2) / ((right - left) / 2)
+            down = (y + 0.5 - (top + bottom) / 2) / ((bottom - top) / 2)
+            if before[y, x] == State.POSSIBLE_BACKGROUND:
+                expected[y, x] = State.POSSIBLE_FOREGROUND if across**2 + down**2 < 0.25 else State.UNKNOWN
+    np.testing.assert_array_equal(stamp_box(before, *box), expected)
+
+
 @pytest.mark.parametrize("box", [(-9, -9, 99, 99), (0, 0, 10, 6)])
 def test_a_box_is_clipped(box):
-    stamped = stamp_box(np.ones((6, 10), dtype=np.uint8), *box)
-    assert (stamped == State.UNKNOWN).all()
+    before = np.ones((6, 10), dtype=np.uint8)
+    before[0, 0] = State.DEFINITE_FOREGROUND
+    stamped = stamp_box(before, *box)
+    assert stamped[0, 0] == State.DEFINITE_FOREGROUND
+    assert (stamped.reshape(-1)[1:] == State.UNKNOWN).all()
 
 
 @pytest.mark.parametrize("box", [(-9, 0, -2, 6), (12, 0, 20, 6), (3, 3, 3, 6), (5, 0, 2, 6)])
@@ -180,3 +204,41 @@ def test_a_box_beside_the_map_has_no_effect(box):
 def test_a_box_refuses_another_dtype():
     with pytest.raises(ValueError, match="dtype int64; expected uint8"):
         stamp_box(np.ones((6, 10), dtype=np.int64), 0, 0, 5, 5)
+
+
+STATES = np.tile(np.arange(5, dtype=np.uint8), (30, 8))
+
+
+@pytest.mark.parametrize("positive", [True, False])
+def test_a_scribble_of_one_point_is_a_click(positive):
+    click = stamp_clicks(STATES, [Click(17, 12, positive)], inner_radius=3, outer_radius=5)
+    at = np.array([[17.5, 12.5]])
+    line = stamp_line(STATES, paint_line(at, 3, 40, 30), paint_line(at, 8, 40, 30), positive=positive)
+    np.testing.assert_array_equal(line, click)
+
+
+def test_a_lasso_leaves_its_rim_open():
+    inside = np.zeros((30, 40), dtype=bool)
+    inside[5:26, 5:36] = True
+    core = lasso_core(inside)
+    # The greatest depth is 11, a fifth of it 2.2: two pixels along the line are rim.
+    assert core[7:24, 7:34].all()
+    assert core.sum() == 17 * 27
+    for positive, in_core, in_rim in (
+        (True, [0, 3, 3, 3, 4], [0, 2, 2, 3, 4]),
+        (False, [0, 1, 1, 1, 1], [0, 1, 2, 2, 4]),
+    ):
+        stamped = stamp_lasso(STATES, inside, positive=positive)
+        np.testing.assert_array_equal(stamped[core], np.array(in_core)[STATES[core]])
+        np.testing.assert_array_equal(stamped[inside & ~core], np.array(in_rim)[STATES[inside & ~core]])
+        np.testing.assert_array_equal(stamped[~inside], STATES[~inside])
+    assert not lasso_core(np.zeros((4, 4), dtype=bool)).any()
+
+
+def test_definite_pixels_and_masks():
+    core = Patch(3, 2, np.array([[True, False], [True, True]]))
+    stamped = stamp_definite(STATES, core, positive=True)
+    assert stamped[2:4, 3:5].tolist() == [[4, STATES[2, 4]], [4, 4]]
+    assert (stamp_definite(STATES, core, positive=False)[2:4, 3:5] == [[0, STATES[2, 4]], [0, 0]]).all()
+    assert stamp_mask(np.array([[True, False]])).tolist() == [[3, 1]]
+    assert stamp_mask(np.array([[True, False]])).dtype == np.uint8

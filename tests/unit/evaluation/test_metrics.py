@@ -8,14 +8,23 @@ import pytest
 
 from inter2former.evaluation.metrics import (
     bootstrap_interval,
+    bootstrap_ratios,
     boundary_iou,
+    clicks_to_converge,
     clicks_to_reach,
+    curve_area,
     iou,
     mean_iou_per_click,
     noc,
     nof,
     nof_ritm,
+    over_seeds,
+    peak_memory,
+    spc_decode,
+    spc_total,
+    typical,
 )
+from inter2former.evaluation.overlap import Truth, boundary_width
 
 IOUS = [
     [0.50, 0.92, 0.80, 0.99],  # 0.9 on click 2; a later dip does not matter
@@ -113,6 +122,92 @@ def test_an_iou_that_is_no_number_never_reaches():
 
 def test_mean_iou_per_click():
     np.testing.assert_allclose(mean_iou_per_click(IOUS), np.mean(IOUS, axis=0))
+
+
+def test_one_truth_serves_many_predictions():
+    rng = np.random.default_rng(3)
+    target, ignore, *predictions = rng.random((6, 31, 44)) > 0.6
+    for ignored in (None, ignore):
+        truth = Truth(target, ignored, width_ratio=0.05)
+        for prediction in [*predictions, np.zeros_like(target), np.ones_like(target), target]:
+            assert truth.iou(prediction) == iou(prediction, target, ignored)
+            expected = boundary_iou(prediction, target, ignored, width_ratio=0.05)
+            assert truth.boundary_iou(prediction) == expected
+
+
+@pytest.mark.parametrize("width", [1, 127, 128, 200])
+def test_wide_boundaries(width):
+    mask = box((450, 430), 5, 7, 440, 425)
+    ratio = width / float(np.hypot(*mask.shape))
+    assert boundary_width(450, 430, ratio) == width
+    inner = mask & ~boundary_by_definition(mask, width)
+    assert boundary_iou(inner, mask, width_ratio=ratio) == iou(
+        boundary_by_definition(inner, width), boundary_by_definition(mask, width)
+    )
+
+
+def test_area_under_the_curve():
+    np.testing.assert_allclose(curve_area(IOUS), [(0.25 + 0.92 + 0.80 + 0.495) / 3, (0.05 + 0.5 + 0.475) / 3, 0.25])
+    assert curve_area([[0.3]]).tolist() == [0.3]
+    assert np.mean(curve_area(IOUS)) == pytest.approx(curve_area([mean_iou_per_click(IOUS)])[0])
+
+
+def test_clicks_to_convergence():
+    table = [
+        [0.50, 0.92, 0.80, 0.99],  # rises until the end
+        [0.90, 0.904, 0.80, 0.905],  # never more than half a point better than after the first
+        [0.10, 0.60, 0.61, 0.61],
+        [0.70, 0.70, 0.70, 0.706],
+    ]
+    assert clicks_to_converge(table).tolist() == [4, 1, 3, 4]
+    assert clicks_to_converge(table, 0.2).tolist() == [2, 1, 2, 1]
+    assert clicks_to_converge([[0.4, 0.3, 0.2]], 0).tolist() == [1]
+    with pytest.raises(ValueError, match="tolerance is -1"):
+        clicks_to_converge(table, -1)
+
+
+def test_over_seeds():
+    assert over_seeds([3.0, 5.0, 4.0]) == (4.0, 1.0, 5.0)
+    assert over_seeds([2.5]) == (2.5, 0.0, 2.5)
+    with pytest.raises(ValueError, match=r"shape \(0,\)"):
+        over_seeds([])
+
+
+def test_seconds_per_click():
+    steps = [0.4, 0.1, 0.2, 0.3, 1.0]
+    assert spc_decode(steps) == pytest.approx(0.3)
+    assert spc_decode(steps, 95) == pytest.approx(0.4 + 0.8 * 0.6)
+    assert spc_total(steps, [2.0, 0.0, 1.0]) == pytest.approx((2.0 + 3.0) / 5)
+    assert typical([0.0, 0.6, 0.2, 0.0]) == pytest.approx(0.4)
+    for nothing in (spc_decode([]), spc_total([], [1.0]), typical([0.0])):
+        assert np.isnan(nothing)
+
+
+def test_peak_memory_is_that_of_this_process():
+    before = peak_memory()
+    block = np.ones(1 << 25, dtype=np.uint8)
+    assert 32 << 20 < before <= peak_memory() < 1 << 40
+    assert block[0]
+
+
+def test_intervals_are_those_of_resampled_means():
+    values = np.random.default_rng(0).random(37)
+    draws = np.random.default_rng(5).integers(37, size=(300, 37))
+    expected = np.quantile(values[draws].mean(axis=1), [0.05, 0.95])
+    np.testing.assert_allclose(bootstrap_interval(values, confidence=0.9, resamples=300, seed=5), expected, rtol=1e-12)
+
+
+def test_intervals_of_ratios():
+    rng = np.random.default_rng(1)
+    seconds, clicks = rng.random(20), rng.integers(0, 5, 20).astype(float)
+    above = np.stack([seconds, seconds, seconds], axis=1)
+    below = np.stack([clicks, np.ones(20), np.zeros(20)], axis=1)
+    ends = bootstrap_ratios(above, below, resamples=200, seed=2)
+    draws = np.random.default_rng(2).integers(20, size=(200, 20))
+    expected = np.quantile(seconds[draws].sum(axis=1) / clicks[draws].sum(axis=1), [0.025, 0.975])
+    np.testing.assert_allclose(ends[0], expected, rtol=1e-12)
+    np.testing.assert_allclose(ends[1], bootstrap_interval(seconds, resamples=200, seed=2), rtol=1e-12)
+    assert np.isnan(ends[2]).all()
 
 
 @pytest.mark.parametrize("metric", [clicks_to_reach, noc, nof, nof_ritm])

@@ -1,51 +1,66 @@
-"""Records come to the figures that one computes by hand."""
+"""From a run's folder to the two files of its report."""
 
 from __future__ import annotations
 
-import json
-import math
-
 import pytest
+from tests.unit.evaluation.made_runs import header, problem, session, write_photo, write_run
 
-from inter2former.evaluation.protocol import ClickRecord, SessionRecord
-from inter2former.evaluation.report import summarise
-from inter2former.prompt import Click
-
-
-def record(ious, seconds, encode=0.0):
-    entries = zip(ious, seconds, strict=True)
-    return SessionRecord("a", tuple(ClickRecord(Click(0, 0), iou, iou / 2, took) for iou, took in entries), encode)
+from inter2former.errors import RunError
+from inter2former.evaluation.report import write_report
 
 
-RECORDS = [
-    record([0.5, 0.86, 0.91, 0.96], [0.4, 0.1, 0.2, 0.3], encode=0.6),
-    record([0.9], [0.2]),
-    record([0.1, 0.2, 0.3, 0.4], [0.6, 0.1, 0.1, 0.1], encode=0.2),
-]
+def made_run(tmp_path, records=None, **changes):
+    settings = {**header().settings, "folder": str(tmp_path / "data")}
+    records = [session("ducks/a", [0.5, 0.9]), problem()] if records is None else records
+    return write_run(tmp_path / "run", records, settings=settings, **changes)
 
 
-def test_figures():
-    summary = summarise("set", RECORDS, 4)
-    assert (summary.dataset, summary.objects) == ("set", 3)
-    assert (summary.noc85, summary.noc90, summary.noc95) == pytest.approx((7 / 3, 8 / 3, 4))
-    assert (summary.nof85, summary.nof90, summary.nof95) == (1, 1, 2)
-    assert summary.iou == pytest.approx({1: 0.5, 3: (0.91 + 0.9 + 0.3) / 3})
-    assert summary.boundary_iou_5 == pytest.approx((0.48 + 0.45 + 0.2) / 3)
-    assert summary.click_p50_ms == pytest.approx(100)
-    assert summary.click_p95_ms == pytest.approx(275)
-    assert summary.first_click_p50_ms == pytest.approx(400)
-    assert summary.encode_p50_ms == pytest.approx(400)
+def test_files_lie_in_the_runs_folder(tmp_path):
+    write_photo(tmp_path / "data")
+    run = made_run(tmp_path)
+    page, text = write_report(run)
+    assert (page, text) == (run / "report.html", run / "report.md")
+    assert page.read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
+    assert text.read_text(encoding="utf-8").startswith("# inter2former-t on ducks\n")
+    assert sorted(path.name for path in run.iterdir()) == ["records.jsonl", "report.html", "report.md", "run.json"]
+    assert "Drawn on grey" not in page.read_text(encoding="utf-8")
 
 
-def test_what_was_not_measured_is_nan_and_null():
-    summary = summarise("set", RECORDS[1:2], 1)
-    assert math.isnan(summary.click_p50_ms)
-    values = json.loads(json.dumps(summary.to_dict(), allow_nan=False))
-    assert values["click_p50_ms"] is values["encode_p50_ms"] is None
-    assert values["first_click_p50_ms"] == pytest.approx(200)
-    assert values["iou"] == {"1": 0.9}
+def test_the_same_run_gives_the_same_report(tmp_path):
+    run = made_run(tmp_path)
+    first = [path.read_bytes() for path in write_report(run)]
+    assert [path.read_bytes() for path in write_report(run)] == first
 
 
-def test_no_records_are_refused():
-    with pytest.raises(ValueError, match="set holds no objects to evaluate"):
-        summarise("set", [], 5)
+def test_photos_may_have_moved(tmp_path):
+    write_photo(tmp_path / "elsewhere")
+    run = made_run(tmp_path)
+    assert "Drawn on grey" in write_report(run)[0].read_text(encoding="utf-8")
+    assert "Drawn on grey" not in write_report(run, images=tmp_path / "elsewhere")[0].read_text(encoding="utf-8")
+
+
+def test_a_report_does_not_say_where_the_data_lay(tmp_path):
+    for path in write_report(made_run(tmp_path)):
+        assert str(tmp_path) not in path.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("records", [[], [problem()]])
+def test_a_run_without_sessions(tmp_path, records):
+    page, text = write_report(made_run(tmp_path, records))
+    assert "No session was finished" in page.read_text(encoding="utf-8")
+    assert ("masks/gone.png" in text.read_text(encoding="utf-8")) == bool(records)
+
+
+def test_no_run(tmp_path):
+    with pytest.raises(RunError, match=r"holds no run \(run.json is missing\)"):
+        write_report(tmp_path)
+
+
+def test_a_protocol_of_another_version(tmp_path):
+    with pytest.raises(RunError, match=r"run was made under a protocol 'strict' that this version does not know"):
+        write_report(made_run(tmp_path, protocol_hash="beef"))
+
+
+def test_damaged_masks_are_named(tmp_path):
+    with pytest.raises(ValueError, match=r"the record of ducks/a cannot be drawn: the run lengths hold 0 pixels"):
+        write_report(made_run(tmp_path, [session("ducks/a", [0.5], mask="0")]))

@@ -1,0 +1,59 @@
+"""`inter2former bench` prints tables and JSON and refuses in one sentence."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from inter2former.benchmark import ablation
+from inter2former.cli.__main__ import main
+
+
+def test_session(capsys, torch_threads):
+    arguments = ["bench", "--random-weights", "--size", "64", "--repeats", "1", "--box", "0.5", "--threads", "1"]
+    assert main(arguments) == 0
+    table = capsys.readouterr().out
+    for line in (
+        "inter2former-t at 64 px, 1 threads",
+        "first click",
+        "later click, box of 50% of the side",
+        "peak memory",
+    ):
+        assert line in table
+    assert main([*arguments, "--json"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert result["clicks"]["50%"]["total"] > 0
+    assert set(result["kernels"].values()) <= {"native", "reference"}
+
+
+def test_ablation(capsys, monkeypatch, torch_threads):
+    whole = ablation.ablation_rows
+    monkeypatch.setattr(ablation, "ablation_rows", lambda config: dict(list(whole(config).items())[:2]))
+    arguments = ["bench", "--ablation", "--size", "64", "--repeats", "1"]
+    assert main(arguments) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("inter2former-t at 64 px, object's box 50% of the side")
+    assert [line.split("  ")[0] for line in lines[3:]] == ["as configured", "attention full"]
+    assert main([*arguments, "--json"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert [row["name"] for row in result["rows"]] == ["as configured", "attention full"]
+    assert result["rows"][1]["operations"]["attention"] > 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--repeats", "0"], "--repeats is 0; it must be at least 1"),
+        (["--box", "1.5"], "--box is 1.5; it must be a share of the side"),
+        (["--ablation", "--weights", "x.safetensors"], "--weights has no use here"),
+        (["--ablation", "--threads", "0"], "threads is 0; it must be at least 1"),
+        (["--ablation", "--preset", "inter2former-x"], "unknown preset 'inter2former-x'"),
+        (["--preset", "inter2former-b"], "no weights for 'inter2former-b' come with this package"),
+    ],
+)
+def test_bad_input_gives_one_sentence(capsys, arguments, message):
+    assert main(["bench", *arguments]) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
