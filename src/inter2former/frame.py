@@ -15,7 +15,10 @@ from typing import TypeAlias
 import cv2
 import numpy as np
 import numpy.typing as npt
+import torch
 from PIL import Image
+
+from inter2former import kernels
 
 __all__ = [
     "MAX_SIZE",
@@ -233,9 +236,9 @@ def mask_to_original(logits: _Logits, frame: WorkingFrame, *, box: WorkingBox) -
     """
     box_logits, columns, rows = _check_box(logits, frame, box)
     mask = np.zeros((frame.height, frame.width), np.bool_)
-    target = mask[rows.start : rows.stop, columns.start : columns.stop]
-    for band, values in _interpolated_bands(box_logits, columns, rows):
-        np.greater(values, 0, out=target[band])
+    if columns.index.size and rows.index.size:
+        inside = kernels.interpolated_mask(_tensor(box_logits), _tensors(columns), _tensors(rows))
+        mask[rows.start : rows.stop, columns.start : columns.stop] = inside.numpy()
     return mask
 
 
@@ -254,6 +257,15 @@ class _Samples:
     stop: int
     index: _Indices
     weight: _Logits
+
+
+def _tensor(values: npt.NDArray[np.float32 | np.int64]) -> torch.Tensor:
+    """A tensor over the same memory; over a copy where that is read-only, which tensors cannot be."""
+    return torch.from_numpy(values if values.flags.writeable else values.copy())
+
+
+def _tensors(samples: _Samples) -> tuple[torch.Tensor, torch.Tensor]:
+    return _tensor(samples.index), _tensor(samples.weight)
 
 
 def _integer(name: str, value: int, low: int, high: int | None) -> int:

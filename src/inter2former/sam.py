@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from inter2former.predictor import Prediction, Predictor
+from inter2former.prompt import MaskPrompt, Prompt
+from inter2former.session.verdicts import fitted_box, fitted_click
 
 __all__ = ["SamPredictor"]
 
@@ -20,7 +22,8 @@ class SamPredictor:
     """`set_image` and `predict` with Segment Anything's names, orders and shapes.
 
     Differs from Segment Anything: there is one mask per call, not three; clicks are taken one after the other, so the
-    answer to a longer list builds on the answers to its beginning.
+    answer to a longer list builds on the answers to its beginning, and a call that repeats the list of an earlier one
+    and adds a click computes that click only.
     """
 
     def __init__(self, predictor: Predictor | None = None) -> None:
@@ -72,14 +75,13 @@ class SamPredictor:
         width, height = predictor.image_size
         if not points and sides is None and mask_input is None:
             raise ValueError("there is no prompt; give point_coords with point_labels, box or mask_input")
-        predictor.reset()
+        prompts: list[Prompt] = []
         if mask_input is not None:
-            predictor.set_mask(_full_mask(np.asarray(mask_input), width, height))
+            prompts.append(MaskPrompt.of(_full_mask(np.asarray(mask_input), width, height)))
         if sides is not None:
-            predictor.add_box(*sides)
-        for x, y, positive in points:
-            predictor.add_click(x, y, positive)
-        prediction = predictor.prediction
+            prompts.append(fitted_box(*sides, width, height))
+        prompts += [fitted_click(x, y, positive, width, height) for x, y, positive in points]
+        prediction = predictor.resume(prompts)
         assert prediction is not None
         mask = prediction.logits if return_logits else prediction.mask
         return mask[None].copy(), np.array([prediction.score], dtype=np.float32), _low_resolution(prediction)[None]

@@ -1,0 +1,1 @@
+"""Sessions: a tree of prompts over one encoded image, moved through by clicking, undoing and going on elsewhere."""
