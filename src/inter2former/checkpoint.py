@@ -1,9 +1,9 @@
-"""Weights in and out: safetensors only, strict, and the key map from the MobileSAM layout."""
+"""Weights in and out: safetensors only, strict, and the key maps from the MobileSAM layout."""
 
 from __future__ import annotations
 
 import re
-from importlib.resources import files
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -13,7 +13,15 @@ from torch import Tensor, nn
 
 from inter2former.errors import WeightsError
 
-__all__ = ["load_mobile_sam_encoder", "load_tensors", "load_weights", "save_weights", "shipped_weights"]
+__all__ = [
+    "load_mobile_sam",
+    "load_mobile_sam_encoder",
+    "load_tensors",
+    "load_weights",
+    "save_tensors",
+    "save_weights",
+    "shipped_weights",
+]
 
 
 def shipped_weights(preset: str) -> Path:
@@ -22,7 +30,7 @@ def shipped_weights(preset: str) -> Path:
     Raises:
         WeightsError: none come with it.
     """
-    path = Path(str(files("inter2former"))) / "weights" / f"{preset}.safetensors"
+    path = Path(__file__).resolve().parent / "weights" / f"{preset}.safetensors"
     if not path.exists():
         raise WeightsError(f"no weights for {preset!r} come with this package; name a file with weights=...")
     return path
@@ -63,14 +71,29 @@ def load_weights(module: nn.Module, path: str | Path) -> dict[str, str]:
 
 
 def save_weights(module: nn.Module, path: str | Path, *, metadata: dict[str, str]) -> None:
-    """Write the weights as float16 safetensors, through a temporary file so that no half-written file remains."""
-    tensors = {
-        key: value.detach().cpu().to(torch.float16 if value.is_floating_point() else value.dtype).contiguous()
-        for key, value in module.state_dict().items()
+    """Write the weights as float16 safetensors; integers stay what they are."""
+    save_tensors(module.state_dict(), path, metadata=metadata, dtype=torch.float16)
+
+
+def save_tensors(
+    tensors: Mapping[str, Tensor], path: str | Path, *, metadata: dict[str, str], dtype: torch.dtype
+) -> None:
+    """Write safetensors, through a temporary file so that no half-written file remains.
+
+    Args:
+        tensors: by name, on any device and in any memory format.
+        path: of the file; an existing one is replaced.
+        metadata: what the file says about itself.
+        dtype: of the floating-point tensors in the file; the others keep theirs.
+    """
+    # Copied, because the format does not allow two names for one memory.
+    copied = {
+        key: value.detach().to("cpu", dtype if value.is_floating_point() else value.dtype, copy=True).contiguous()
+        for key, value in tensors.items()
     }
     temporary = Path(f"{path}.partial")
     # Not save_file, which leaves the file readable by its owner only.
-    temporary.write_bytes(save(tensors, metadata=metadata))
+    temporary.write_bytes(save(copied, metadata=metadata))
     temporary.replace(path)
 
 
@@ -80,14 +103,26 @@ def load_mobile_sam_encoder(module: nn.Module, path: str | Path) -> None:
     Raises:
         WeightsError: as `load_weights`.
     """
+    _load_strict(module, _encoder_tensors(load_tensors(path)[0], str(path)), str(path))
+
+
+def load_mobile_sam(module: nn.Module, path: str | Path) -> None:
+    """Load a MobileSAM-layout file into a `MobileSam`: encoder, prompt encoder and mask decoder.
+
+    Raises:
+        WeightsError: as `load_weights`.
+    """
     tensors, _ = load_tensors(path)
-    prefix = "image_encoder."
-    encoder = {key[len(prefix) :]: value for key, value in tensors.items() if key.startswith(prefix)}
-    try:
-        folded = _fold_batch_norms(encoder)
-    except KeyError as error:
-        raise WeightsError(f"{path} does not fit the network: missing {prefix}{error.args[0]}") from None
-    _load_strict(module, {_encoder_key(key): value for key, value in folded.items()}, str(path))
+    renamed = {f"encoder.{key}": value for key, value in _encoder_tensors(tensors, str(path)).items()}
+    # What is a table of its own there, one per label or per answer, is one table here.
+    for table, rows in _DECODER_TABLES:
+        if missing := [row for row in rows if row not in tensors]:
+            raise WeightsError(f"{path} does not fit the network: missing {missing[0]}")
+        renamed[table] = torch.cat([tensors.pop(row) for row in rows])
+    for key, value in tensors.items():
+        if not key.startswith("image_encoder."):
+            renamed[_decoder_key(key)] = value.squeeze(0) if key == "prompt_encoder.no_mask_embed.weight" else value
+    _load_strict(module, renamed, str(path))
 
 
 def _load_strict(module: nn.Module, tensors: dict[str, Tensor], source: str) -> None:
@@ -148,3 +183,55 @@ def _encoder_key(key: str) -> str:
         key = re.sub(pattern, replacement, key)
     # Their stage 0 is convolutional, so their stages 1.. are our windowed stages 0..
     return re.sub(r"^layers\.(\d+)\.blocks\.", lambda m: f"window_stages.{int(m[1]) - 1}.", key)
+
+
+def _encoder_tensors(tensors: dict[str, Tensor], source: str) -> dict[str, Tensor]:
+    """Pick the image encoder's tensors from a MobileSAM layout, folded and under the names of `TinyViT`."""
+    prefix = "image_encoder."
+    encoder = {key[len(prefix) :]: value for key, value in tensors.items() if key.startswith(prefix)}
+    try:
+        folded = _fold_batch_norms(encoder)
+    except KeyError as error:
+        raise WeightsError(f"{source} does not fit the network: missing {prefix}{error.args[0]}") from None
+    return {_encoder_key(key): value for key, value in folded.items()}
+
+
+_DECODER_TABLES: tuple[tuple[str, tuple[str, ...]], ...] = (
+    (
+        "prompt_encoder.kinds.weight",
+        (
+            "prompt_encoder.not_a_point_embed.weight",
+            *(f"prompt_encoder.point_embeddings.{label}.weight" for label in range(4)),
+        ),
+    ),
+    ("decoder.answers", ("mask_decoder.iou_token.weight", "mask_decoder.mask_tokens.weight")),
+)
+
+_DECODER_RULES: tuple[tuple[str, str], ...] = (
+    (r"\.pe_layer\.positional_encoding_gaussian_matrix$", ".positions.frequencies"),
+    (r"\.no_mask_embed\.weight$", ".no_mask"),
+    (r"\.mask_downscaling\.", ".mask_convolution."),
+    (r"^mask_decoder\.", "decoder."),
+    (r"\.transformer\.final_attn_token_to_image\.", ".last_attention."),
+    (r"\.transformer\.norm_final_attn\.", ".last_norm."),
+    (r"\.transformer\.layers\.", ".blocks."),
+    (r"\.self_attn\.", ".self_attention."),
+    (r"\.cross_attn_token_to_image\.", ".tokens_to_image."),
+    (r"\.cross_attn_image_to_token\.", ".image_to_tokens."),
+    (r"\.q_proj\.", ".query."),
+    (r"\.k_proj\.", ".key."),
+    (r"\.v_proj\.", ".value."),
+    (r"\.out_proj\.", ".project."),
+    (r"\.mlp\.lin1\.", ".widen."),
+    (r"\.mlp\.lin2\.", ".narrow."),
+    (r"\.output_upscaling\.", ".upsampling."),
+    (r"\.output_hypernetworks_mlps\.", ".mask_heads."),
+    (r"\.iou_prediction_head\.", ".score_head."),
+)
+
+
+def _decoder_key(key: str) -> str:
+    for pattern, replacement in _DECODER_RULES:
+        key = re.sub(pattern, replacement, key)
+    # Their perceptrons count the linear layers, ours the activations between them too.
+    return re.sub(r"(_heads?\.(?:\d+\.)?)layers\.(\d+)\.", lambda m: f"{m[1]}{2 * int(m[2])}.", key)

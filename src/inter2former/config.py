@@ -7,7 +7,7 @@ preset remedies (each remedy is one field). Unknown names are refused by `preset
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, get_args, get_origin, get_type_hints
 
 __all__ = [
     "PIXEL_MEAN",
@@ -31,6 +31,25 @@ PIXEL_MEAN = (123.675, 116.28, 103.53)
 
 PIXEL_STD = (58.395, 57.12, 57.375)
 """Standard deviation of the same; the network's input is divided by it."""
+
+
+MAX_CODE_BITS = 12
+"""A code addresses one of 2^bits keys; with more bits than this there would be more keys than tokens."""
+
+
+def _check_choices(config: object) -> None:
+    """Refuse a value that the field's `Literal` does not name."""
+    for name, hint in get_type_hints(type(config)).items():
+        value, choices = getattr(config, name), get_args(hint)
+        if get_origin(hint) is Literal and value not in choices:
+            raise ValueError(f"{name} is {value!r}; it must be one of {', '.join(repr(choice) for choice in choices)}")
+
+
+def _check_range(config: object, name: str, low: int, high: int | None = None) -> None:
+    value = getattr(config, name)
+    if value < low or (high is not None and value > high):
+        wanted = f"at least {low}" if high is None else f"in {low}..{high}"
+        raise ValueError(f"{name} is {value}; it must be {wanted}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +91,20 @@ class WindowedViTConfig:
     taps: tuple[int, ...] = (2, 5, 8, 11)
     embedding: int = 256
 
+    def __post_init__(self) -> None:
+        """Refuse sizes that do not fit together.
+
+        Raises:
+            ValueError: the message names the field.
+        """
+        if self.width % (4 * self.heads):
+            raise ValueError(
+                f"width is {self.width} and heads {self.heads}; a head must have a multiple of 4 channels, "
+                "for rotary positions"
+            )
+        if not self.taps or not all(0 <= tap < self.depth for tap in self.taps):
+            raise ValueError(f"taps is {self.taps}; each must be a block, 0..{self.depth - 1}")
+
 
 @dataclass(frozen=True, slots=True)
 class EdgeConfig:
@@ -91,17 +124,40 @@ class EdgeConfig:
     skips: tuple[int, ...] = (0, 0, 0, 0)
     norm: Literal["group", "none"] = "group"
 
+    def __post_init__(self) -> None:
+        """Refuse unknown names, and a level that would have nothing.
+
+        Raises:
+            ValueError: the message names the field.
+        """
+        _check_choices(self)
+        if len(self.depths) > len(self.skips) or not all(self.skips[len(self.depths) :]):
+            raise ValueError(
+                f"depths is {self.depths} and skips {self.skips}; every level needs layers of its own or a skip map"
+            )
+
 
 @dataclass(frozen=True, slots=True)
 class DecoderConfig:
     """Prompt embedding, hybrid attention, mixture of experts and upsampling.
+
+    The first names of `attention`, `prompt`, `upsampling` and `feed_forward` are the paper's method, the others the
+    rows of its ablation.
 
     Attributes:
         width: channels of the image embedding.
         depth: number of blocks.
         downscale: attention width and expert width are `width` and `hidden` divided by this; also the expert count.
         hidden: width of the feed-forward layer before it is split into experts.
-        code_bits: bits of a binary-spherical code.
+        attention: "hybrid": boundary tokens see all tokens, the others the binary-spherical codes of all tokens;
+            "full": every token sees all tokens; "bsq": every token sees codes; "vq": as "hybrid", but the codes are
+            the nearest of 2^code_bits learned vectors.
+        code_bits: bits of a code, 1..12.
+        prompt: "dynamic": the reference map is embedded inside its box, along the contours; "dense": the whole of it.
+        upsampling: "local": inside the box of the object; "full": the whole plane.
+        feed_forward: "hybrid": a shared expert for every token and routed ones for boundary tokens; "shared": only the
+            shared one.
+        experts_per_token: routed experts of a boundary token; 1 as released, more is an idea the paper leaves open.
         prompt_widths: channels of the strided convolutions of the prompt embedding.
         boundary: which rule marks boundary tokens; "exact" (integer logic) or "release" (what the released float32
             test amounts to: every token of the box whose windows are not entirely definite background).
@@ -124,7 +180,12 @@ class DecoderConfig:
     depth: int = 2
     downscale: int = 8
     hidden: int = 512
+    attention: Literal["hybrid", "full", "bsq", "vq"] = "hybrid"
     code_bits: int = 8
+    prompt: Literal["dynamic", "dense"] = "dynamic"
+    upsampling: Literal["local", "full"] = "local"
+    feed_forward: Literal["hybrid", "shared"] = "hybrid"
+    experts_per_token: int = 1
     prompt_widths: tuple[int, ...] = (32, 64, 128, 256)
     boundary: Literal["exact", "release"] = "release"
     prompt_border: Literal["zero", "background"] = "zero"
@@ -136,6 +197,29 @@ class DecoderConfig:
     box_halo: int = 0
     box_holds_clicks: bool = False
     box_threshold: float = -2.0
+
+    def __post_init__(self) -> None:
+        """Refuse unknown names and sizes that do not fit together.
+
+        Raises:
+            ValueError: the message names the field.
+        """
+        _check_choices(self)
+        for name in ("width", "depth", "downscale", "hidden"):
+            _check_range(self, name, 1)
+        _check_range(self, "code_bits", 1, MAX_CODE_BITS)
+        _check_range(self, "experts_per_token", 1, self.downscale)
+        _check_range(self, "box_margin", 0)
+        _check_range(self, "box_halo", 0)
+        for name in ("width", "hidden"):
+            if getattr(self, name) % self.downscale:
+                raise ValueError(
+                    f"{name} is {getattr(self, name)}; it must be a multiple of downscale, {self.downscale}"
+                )
+        if self.width // self.downscale % 4:
+            raise ValueError(
+                f"width / downscale is {self.width // self.downscale}; it must be a multiple of 4 for rotary positions"
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +239,16 @@ class ClickConfig:
     inner_radius: int = 5
     outer_radius: int = 0
     first_outer_radius: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse other states and negative radii.
+
+        Raises:
+            ValueError: the message names the field.
+        """
+        _check_choices(self)
+        for name in ("inner_radius", "outer_radius", "first_outer_radius"):
+            _check_range(self, name, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +273,26 @@ class ModelConfig:
     clicks: ClickConfig = field(default_factory=ClickConfig)
     channel_order: Literal["rgb", "bgr"] = "rgb"
     padding: Literal["repeat", "zero"] = "repeat"
+
+    def __post_init__(self) -> None:
+        """Refuse unknown names, and parts that do not fit together.
+
+        Raises:
+            ValueError: the message names the field.
+        """
+        _check_choices(self)
+        width, prompt_widths = self.decoder.width, self.decoder.prompt_widths
+        if self.encoder.embedding != width:
+            raise ValueError(f"encoder.embedding is {self.encoder.embedding}; it must equal decoder.width, {width}")
+        if 2 ** len(prompt_widths) != STRIDE or prompt_widths[-1] != width:
+            raise ValueError(
+                f"decoder.prompt_widths is {prompt_widths}; it must be {STRIDE.bit_length() - 1} numbers, "
+                f"the last one decoder.width, {width}"
+            )
+        if width % STRIDE**2:
+            raise ValueError(
+                f"decoder.width is {width}; it must be a multiple of {STRIDE**2}: the upsampling quarters it four times"
+            )
 
 
 PRESETS: dict[str, ModelConfig] = {

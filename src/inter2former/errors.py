@@ -5,6 +5,11 @@
     ├── ImageNotSetError      a prompt arrived before an image
     ├── ImageReadError        a file or array is no image we can use   (also a ValueError)
     ├── ImageWriteError       a mask or picture cannot be saved         (also an OSError)
+    ├── KernelError           the native kernels are not built, or not for this processor
+    ├── MissingPackageError   an optional package is not installed      (also an ImportError)
+    ├── RunError              an evaluation's folder is damaged or belongs to another run
+    ├── ProjectError          a project folder cannot be used as it is; the message names the file
+    │   └── ProjectLockedError    somebody else is writing to it
     ├── WeightsError          a checkpoint is missing, damaged or of another network
     └── DataError             a data set holds something unusable; the message names the file
 
@@ -19,6 +24,11 @@ __all__ = [
     "ImageReadError",
     "ImageWriteError",
     "Inter2FormerError",
+    "KernelError",
+    "MissingPackageError",
+    "ProjectError",
+    "ProjectLockedError",
+    "RunError",
     "WeightsError",
 ]
 
@@ -41,6 +51,26 @@ class ImageReadError(Inter2FormerError, ValueError):
 
 class ImageWriteError(Inter2FormerError, OSError):
     """A mask or picture cannot be saved."""
+
+
+class KernelError(Inter2FormerError):
+    """The native kernels cannot run: not compiled, or asked for by a name that this machine does not have."""
+
+
+class MissingPackageError(Inter2FormerError, ImportError):
+    """An optional package is not installed, or too old; the message names it and the extra that brings it."""
+
+
+class RunError(Inter2FormerError):
+    """The folder of an evaluation is damaged, unfinished, or belongs to another run."""
+
+
+class ProjectError(Inter2FormerError):
+    """A project folder, or an image of it, cannot be used as it is; the message names the file."""
+
+
+class ProjectLockedError(ProjectError):
+    """Somebody else is writing to the project folder; the message names them."""
 
 
 class WeightsError(Inter2FormerError):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from inter2former.model.boundary import TokenSplit
 from inter2former.model.moe import HybridMoE
 
 RELEASED, OURS = "neck.blocks.0.ffn.", "blocks.0.feed_forward."
@@ -21,9 +22,9 @@ def test_inference(load_fixture, cases, weights, renamed, tensor, within):
         index = tensor(tensors.get(f"{case}.index", np.zeros(0, np.int64)))
         with torch.no_grad():
             if f"{case}.expert" in tensors:
-                expert = layer.route(x[index]).expert
+                expert = layer.route(x[index]).expert[:, 0]
                 np.testing.assert_array_equal(expert.numpy(), tensors[f"{case}.expert"], err_msg=case)
-            within(description)(layer(x[None], _flags(x, index))[0], tensors[f"{case}.out"], case)
+            within(description)(layer(x[None], _split(x, index))[0], tensors[f"{case}.out"], case)
 
 
 def test_consecutive_training_calls_move_the_bias(load_fixture, weights, renamed, tensor, within):
@@ -36,8 +37,8 @@ def test_consecutive_training_calls_move_the_bias(load_fixture, weights, renamed
     for call in range(calls):
         x, index = tensor(tensors[f"x.{call}"]), tensor(tensors[f"index.{call}"])
         with torch.no_grad():
-            counts = torch.bincount(layer.route(x[index]).expert, minlength=config["num_experts"])
-            out = layer.forward_training(x[None], _flags(x, index))[0]
+            counts = torch.bincount(layer.route(x[index]).expert[:, 0], minlength=config["num_experts"])
+            out = layer.forward_training(x[None], _split(x, index))[0]
         np.testing.assert_array_equal(counts.numpy(), tensors[f"counts.{call}"], err_msg=f"call {call}")
         check(out, tensors[f"out.{call}"], f"call {call}")
         check(layer.balance_bias, tensors[f"exp_bias.{call}"], f"call {call}")
@@ -50,8 +51,8 @@ def _layer(settings, state):
     return layer
 
 
-def _flags(x, index):
-    """The indices as boundary flags of one sample whose tokens lie in one row."""
+def _split(x, index):
+    """The indices as the boundary tokens of one sample whose tokens lie in one row."""
     flags = torch.zeros(1, 1, len(x), dtype=torch.bool)
     flags[0, 0, index] = True
-    return flags
+    return TokenSplit.of(flags)

@@ -1,27 +1,22 @@
-"""Every tensor of the released checkpoint has its place here, and every place here is filled."""
+"""The list of released tensors that is made from the network equals the stored one."""
 
 from __future__ import annotations
 
-import torch
-
 from inter2former.config import preset
-from inter2former.model.inter2former import Inter2Former
-from inter2former.released_keys import rename
-
-WITHOUT_COUNTERPART = ("step", "backbone.rope.freqs", "edge_detector.canny.")
+from inter2former.released_keys import released_tensors, rename, rename_back
 
 
-def test_released_state_dict_is_ours(load_description):
-    released = load_description("official_state_dict")["keys"]
-    renamed = {rename(key): tuple(entry["shape"]) for key, entry in released.items()}
-    assert all(key.startswith(WITHOUT_COUNTERPART) for key in released if rename(key) is None)
-    renamed.pop(None)
-    with torch.device("meta"):  # shapes without the 94 million numbers
-        ours = Inter2Former(preset("inter2former-b")).state_dict()
-    assert renamed == {key: tuple(value.shape) for key, value in ours.items()}
+def test_released_tensors(load_description):
+    stored = load_description("official_state_dict")["keys"]
+    listed = {
+        key: {"shape": list(shape), "dtype": str(dtype).removeprefix("torch.")}
+        for key, (shape, dtype) in released_tensors(preset("inter2former-b")).items()
+    }
+    assert listed == {key: {name: entry[name] for name in ("shape", "dtype")} for key, entry in stored.items()}
 
 
-def test_no_two_released_tensors_share_a_name(load_description):
-    names = [rename(key) for key in load_description("official_state_dict")["keys"]]
-    found = [name for name in names if name is not None]
-    assert len(found) == len(set(found))
+def test_names_translate_there_and_back(load_description):
+    names = {key: rename(key) for key in load_description("official_state_dict")["keys"]}
+    found = {key: name for key, name in names.items() if name is not None}
+    assert len(found) == len(set(found.values()))
+    assert {rename_back(name): name for name in found.values()} == found

@@ -8,29 +8,61 @@ windows, exactly.
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Callable
+from typing import Literal, NamedTuple, TypeAlias
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from inter2former import kernels
 from inter2former.model.boxes import any_in_token, prompt_box, token_extremes
 
-__all__ = ["BoundaryRule", "select_boundary_tokens", "window_is_mixed"]
+__all__ = ["BoundaryRule", "BoundaryTest", "TokenSplit", "select_boundary_tokens", "window_is_mixed"]
 
 BoundaryRule = Literal["exact", "release"]
+
+BoundaryTest: TypeAlias = Callable[[Tensor, int], Tensor]
+"""From a reference map (B, 1, H, W) and the stride to boundary flags (B, H/stride, W/stride)."""
 
 UNKNOWN = 2
 WINDOW = 7
 
 
-def select_boundary_tokens(reference_map: Tensor, *, rule: BoundaryRule, stride: int) -> Tensor:
-    """Mark the boundary tokens.
+class TokenSplit(NamedTuple):
+    """The boundary tokens of a batch, as flags and as places; found once per click for all blocks.
 
-    "exact": a 7x7 window around one of the token's pixels holds more than one state, or a pixel is unknown.
-    "release": inside the prompt box, such a window is not entirely definite background; or a pixel is unknown. This
-    is what the released test `mean(x^2) - mean(x)^2 > 0` amounts to: in float32 its factor 1/49 is rounded down, so
-    the variance of any constant but zero comes out positive.
+    Attributes:
+        flags: (B, h, w) bool.
+        boundary: for each sample (S,) int64, the places of its boundary tokens in the row-major grid.
+        interior: for each sample (T - S,) int64, those of all others.
+    """
+
+    flags: Tensor
+    boundary: tuple[Tensor, ...]
+    interior: tuple[Tensor, ...]
+
+    @classmethod
+    def of(cls, flags: Tensor) -> TokenSplit:
+        """Split by flags (B, h, w); on a GPU this waits twice per sample, for the two lengths."""
+        samples = flags.flatten(1)
+        boundary = tuple(sample.nonzero()[:, 0] for sample in samples)
+        return cls(flags, boundary, tuple(sample.nonzero()[:, 0] for sample in ~samples))
+
+    @property
+    def batch_boundary(self) -> Tensor:
+        """Places of the boundary tokens among the tokens of the whole batch, (sum of S,) int64."""
+        tokens = self.flags.shape[1] * self.flags.shape[2]
+        return torch.cat([places + index * tokens for index, places in enumerate(self.boundary)])
+
+
+def select_boundary_tokens(reference_map: Tensor, *, rule: BoundaryRule, stride: int) -> Tensor:
+    """Mark the boundary tokens: those that hold an unknown pixel, and those that the rule names.
+
+    "exact": a 7x7 window around one of the token's pixels holds more than one state.
+    "release": inside the prompt box, such a window is not entirely definite background. Differs from the paper: this
+    is what the released test `mean(x^2) - mean(x)^2 > 0` amounts to, because in float32 its factor 1/49 is rounded
+    down and the variance of any constant but zero comes out positive.
 
     Args:
         reference_map: (B, 1, H, W) uint8, states 0..4; H and W are multiples of `stride`.
@@ -42,14 +74,9 @@ def select_boundary_tokens(reference_map: Tensor, *, rule: BoundaryRule, stride:
         ValueError: another rank or dtype, a side that is no multiple of `stride`, or an unknown rule.
     """
     _check(reference_map, stride)
-    states = reference_map[:, 0]
-    unknown = any_in_token(states == UNKNOWN, stride=stride)
-    lowest, highest = token_extremes(states, stride=stride, before=WINDOW // 2, after=WINDOW // 2)
-    if rule == "exact":
-        return unknown | (highest != lowest)
-    if rule == "release":
-        return unknown | ((highest > 0) & _inside_prompt_box(reference_map, stride))
-    raise ValueError(f"unknown boundary rule {rule!r}; the rules are 'exact' and 'release'")
+    if rule not in _TESTS:
+        raise ValueError(f"unknown boundary rule {rule!r}; the rules are {', '.join(repr(name) for name in _TESTS)}")
+    return _TESTS[rule](reference_map, stride)
 
 
 def window_is_mixed(reference_map: Tensor) -> Tensor:
@@ -64,6 +91,24 @@ def window_is_mixed(reference_map: Tensor) -> Tensor:
     reach = WINDOW // 2
     highest, lowest = (F.max_pool2d(sign * state, WINDOW, stride=1, padding=reach) * sign for sign in (1, -1))
     return highest != lowest
+
+
+def _holds_two_states(reference_map: Tensor, stride: int) -> Tensor:
+    marks = [
+        kernels.boundary_tokens(states, stride=stride, reach=WINDOW // 2, unknown=UNKNOWN)
+        for states in reference_map[:, 0]
+    ]
+    return torch.stack(marks)
+
+
+def _is_not_definite_background(reference_map: Tensor, stride: int) -> Tensor:
+    states = reference_map[:, 0]
+    _, highest = token_extremes(states, stride=stride, before=WINDOW // 2, after=WINDOW // 2)
+    return any_in_token(states == UNKNOWN, stride=stride) | (highest > 0) & _inside_prompt_box(reference_map, stride)
+
+
+# A test that the network learns would stand here under a name of its own.
+_TESTS: dict[BoundaryRule, BoundaryTest] = {"exact": _holds_two_states, "release": _is_not_definite_background}
 
 
 def _inside_prompt_box(reference_map: Tensor, stride: int) -> Tensor:

@@ -1,14 +1,14 @@
-"""Binary spherical quantisation: a key becomes one of 2^S codes (paper, section on BSQ attention)."""
+"""Codes for keys: a key becomes one of 2^S (paper, section on BSQ attention; vector quantisation from its ablation)."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-__all__ = ["BinarySphericalCodebook", "StraightThroughKeys"]
+__all__ = ["BinarySphericalCodebook", "Codebook", "StraightThroughKeys", "VectorCodebook"]
 
 COMMITMENT_WEIGHT = 0.25
 
@@ -18,7 +18,7 @@ class StraightThroughKeys(NamedTuple):
 
     Attributes:
         keys: (..., D) the codes' keys, with the gradient of the unquantised code.
-        commitment_loss: scalar, how far the codes are from their corners.
+        commitment_loss: scalar, how far the keys are from what they were quantised to.
     """
 
     keys: Tensor
@@ -71,3 +71,42 @@ class BinarySphericalCodebook(nn.Module):
 
     def _address(self, bits: Tensor) -> Tensor:
         return torch.cat((bits, 1 - bits), dim=-1) @ self.vectors
+
+
+class VectorCodebook(nn.Module):
+    """Vector quantisation, which the paper's ablation compares with: a key becomes the nearest of 2^S learned vectors.
+
+    Its table grows with 2^S where the binary-spherical one grows with S, and a vector that is nearest to no key learns
+    nothing.
+    """
+
+    def __init__(self, width: int, bits: int) -> None:
+        """Build the codebook for keys of `width` channels and codes of `bits` bits."""
+        super().__init__()
+        # With the variance of an untrained key, so that many vectors are nearest to some.
+        self.vectors = nn.Parameter(torch.randn(2**bits, width) * 3**-0.5)
+
+    def codes(self, keys: Tensor) -> Tensor:
+        """The number of the nearest vector: (..., D) to (...) int64 in [0, 2^S)."""
+        # The square of the key's own length is the same for all vectors.
+        return (self.vectors.square().sum(-1) - 2 * keys @ self.vectors.T).argmin(-1)
+
+    def all_keys(self) -> Tensor:
+        """The quantised key of every code: (2^S, D)."""
+        return self.vectors
+
+    def straight_through(self, keys: Tensor) -> StraightThroughKeys:
+        """Quantise for training: forward the nearest vector, backward as if the key had passed unchanged.
+
+        The loss pulls the vectors towards their keys, and a quarter as much the keys towards their vectors.
+
+        Args:
+            keys: (..., D).
+        """
+        nearest = self.vectors[self.codes(keys)]
+        loss = F.mse_loss(nearest, keys.detach()) + COMMITMENT_WEIGHT * F.mse_loss(keys, nearest.detach())
+        return StraightThroughKeys(keys + (nearest - keys).detach(), loss)
+
+
+Codebook: TypeAlias = BinarySphericalCodebook | VectorCodebook
+"""Both have `codes`, `all_keys` and `straight_through`."""

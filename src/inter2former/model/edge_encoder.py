@@ -10,6 +10,8 @@ from torch.nn import functional as F
 
 from inter2former.config import PIXEL_MEAN, PIXEL_STD, EdgeConfig
 from inter2former.model.canny import canny_maps, colour_planes
+from inter2former.model.layers import PlaneNorm
+from inter2former.model.winograd import WinogradConvolution
 
 __all__ = ["EdgeEncoder", "ResidualBlock"]
 
@@ -89,10 +91,10 @@ class ResidualBlock(nn.Module):
     def __init__(self, width: int, norm: str) -> None:
         """Build a block of `width` channels; `norm` as in `EdgeConfig`."""
         super().__init__()
-        self.norm1 = nn.GroupNorm(1, width) if norm == "group" else nn.Identity()
-        self.conv1 = nn.Conv2d(width, width, 3, padding=1)
-        self.norm2 = nn.GroupNorm(1, width) if norm == "group" else nn.Identity()
-        self.conv2 = nn.Conv2d(width, width, 3, padding=1)
+        self.norm1 = PlaneNorm(width) if norm == "group" else nn.Identity()
+        self.conv1 = WinogradConvolution(width, width)
+        self.norm2 = PlaneNorm(width) if norm == "group" else nn.Identity()
+        self.conv2 = WinogradConvolution(width, width)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, C, H, W) to the same shape."""

@@ -12,17 +12,17 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
+from inter2former import kernels
 from inter2former.config import DecoderConfig, ModelConfig
-from inter2former.model.attention import HybridAttention
-from inter2former.model.boundary import select_boundary_tokens
+from inter2former.model.attention import attention
+from inter2former.model.boundary import TokenSplit, select_boundary_tokens
 from inter2former.model.edge_encoder import EdgeEncoder
 from inter2former.model.image_encoder import image_encoder
 from inter2former.model.layers import ChannelNorm
-from inter2former.model.moe import HybridMoE
-from inter2former.model.prompt_embedding import PromptEmbedding
-from inter2former.model.upsampling import LocalLogits, LocalUpsampling
+from inter2former.model.moe import feed_forward
+from inter2former.model.prompt_embedding import prompt_embedding
+from inter2former.model.upsampling import LocalLogits, upsampling
 
 __all__ = ["EncodedImage", "HybridBlock", "Inter2Former", "PromptedTokens", "TrainingOutput"]
 
@@ -34,7 +34,8 @@ class EncodedImage(NamedTuple):
 
     Attributes:
         embedding: (B, C, H/16, W/16) image embedding.
-        edges: edge maps coarse to fine: (B, 256, H/8, W/8) to (B, 4, H, W).
+        edges: what the upsampling reads of the edges, coarse to fine, as `LocalUpsampling.prepare` gives it; in
+            training the edge maps themselves.
     """
 
     embedding: Tensor
@@ -74,20 +75,19 @@ class HybridBlock(nn.Module):
         """Build one block."""
         super().__init__()
         self.norm1 = nn.LayerNorm(config.width)
-        self.attention = HybridAttention(config.width, downscale=config.downscale, code_bits=config.code_bits)
+        self.attention = attention(config)
         self.norm2 = nn.LayerNorm(config.width)
-        self.feed_forward = HybridMoE(config.width, hidden=config.hidden, experts=config.downscale)
+        self.feed_forward = feed_forward(config)
 
-    def forward(self, tokens: Tensor, boundary: Tensor) -> Tensor:
-        """Map tokens (B, T, C) with boundary flags (B, h, w) to the same shape."""
-        tokens = tokens + self.attention(self.norm1(tokens), boundary)
-        return tokens + self.feed_forward(self.norm2(tokens), boundary)
+    def forward(self, tokens: Tensor, split: TokenSplit) -> Tensor:
+        """Map tokens (B, T, C), T = h * w in row-major order, to the same shape."""
+        return self.feed_forward.add_to(self.attention.add_to(tokens, self.norm1, split), self.norm2, split)
 
-    def forward_training(self, tokens: Tensor, boundary: Tensor) -> tuple[Tensor, Tensor]:
+    def forward_training(self, tokens: Tensor, split: TokenSplit) -> tuple[Tensor, Tensor]:
         """As `forward`, with gradients; also the commitment loss."""
-        attended = self.attention.forward_training(self.norm1(tokens), boundary)
+        attended = self.attention.forward_training(self.norm1(tokens), split)
         tokens = tokens + attended.tokens
-        return tokens + self.feed_forward.forward_training(self.norm2(tokens), boundary), attended.commitment_loss
+        return tokens + self.feed_forward.forward_training(self.norm2(tokens), split), attended.commitment_loss
 
 
 class Inter2Former(nn.Module):
@@ -101,9 +101,9 @@ class Inter2Former(nn.Module):
         self.encoder = image_encoder(config.encoder)
         self.edge_encoder = EdgeEncoder(config.edges)
         self.embedding_norm = ChannelNorm(decoder.width) if decoder.normalise_embedding else nn.Identity()
-        self.prompt_embedding = PromptEmbedding(decoder.prompt_widths, border=decoder.prompt_border)
+        self.prompt_embedding = prompt_embedding(decoder)
         self.blocks = nn.ModuleList(HybridBlock(decoder) for _ in range(decoder.depth))
-        self.upsampling = LocalUpsampling(decoder)
+        self.upsampling = upsampling(decoder)
 
     def encode(self, image: Tensor) -> EncodedImage:
         """Everything that does not depend on the prompt.
@@ -113,7 +113,11 @@ class Inter2Former(nn.Module):
         """
         features = self.encoder(image)
         edges = self.edge_encoder(image, features.skips)
-        return EncodedImage(self.embedding_norm(features.embedding), edges)
+        return self.prepared(EncodedImage(self.embedding_norm(features.embedding), edges))
+
+    def prepared(self, encoded: EncodedImage) -> EncodedImage:
+        """An encoded image with edge maps, which training works on, made ready for `decode`."""
+        return encoded._replace(edges=self.upsampling.prepare(encoded.edges))
 
     def decode(self, encoded: EncodedImage, reference_map: Tensor) -> list[LocalLogits]:
         """One round of interaction.
@@ -129,42 +133,43 @@ class Inter2Former(nn.Module):
 
     def prompted_tokens(self, encoded: EncodedImage, reference_map: Tensor) -> Tensor:
         """Prompt embedding and blocks: the tokens (B, C, h, w) that `decode` upsamples."""
-        x, boundary = self._prompted(encoded, reference_map)
+        x, split = self._prompted(encoded, reference_map)
         tokens = x.flatten(2).transpose(1, 2)
         for block in self.blocks:
-            tokens = block(tokens, boundary)
-        return _as_map(tokens, boundary)
+            tokens = block(tokens, split)
+        return _as_map(tokens, split)
 
     def forward_training(self, encoded: EncodedImage, reference_map: Tensor) -> TrainingOutput:
-        """As `decode`, over the whole plane and with everything that the losses need."""
+        """As `decode`, over the whole plane, from edge maps, and with everything that the losses need."""
         tokens = self.blocks_training(encoded, reference_map)
         logits = self.upsampling.upsample_all(tokens.map, encoded.edges)
         return TrainingOutput(logits, self.upsampling.coarse_logits(tokens.map), tokens.commitment_loss)
 
     def blocks_training(self, encoded: EncodedImage, reference_map: Tensor) -> PromptedTokens:
         """Prompt embedding and blocks in their training form."""
-        x, boundary = self._prompted(encoded, reference_map)
+        x, split = self._prompted(encoded, reference_map)
         tokens = x.flatten(2).transpose(1, 2)
         losses = []
         for block in self.blocks:
             assert isinstance(block, HybridBlock)
-            tokens, loss = block.forward_training(tokens, boundary)
+            tokens, loss = block.forward_training(tokens, split)
             losses.append(loss)
-        return PromptedTokens(_as_map(tokens, boundary), torch.stack(losses).mean())
+        return PromptedTokens(_as_map(tokens, split), torch.stack(losses).mean())
 
     def _required(self, reference_map: Tensor) -> Tensor | None:
         """The tokens with definite foreground, where the preset wants them in the box."""
         if not self.config.decoder.box_holds_clicks:
             return None
-        definite = (reference_map == DEFINITE_FOREGROUND).to(torch.float32)
-        return F.max_pool2d(definite, self.prompt_embedding.stride)[:, 0] > 0
+        stride = self.prompt_embedding.stride
+        found = [kernels.tokens_with(map_[0], stride=stride, state=DEFINITE_FOREGROUND) for map_ in reference_map]
+        return torch.stack(found)
 
-    def _prompted(self, encoded: EncodedImage, reference_map: Tensor) -> tuple[Tensor, Tensor]:
+    def _prompted(self, encoded: EncodedImage, reference_map: Tensor) -> tuple[Tensor, TokenSplit]:
         boundary = select_boundary_tokens(
             reference_map, rule=self.config.decoder.boundary, stride=self.prompt_embedding.stride
         )
-        return encoded.embedding + self.prompt_embedding(reference_map), boundary
+        return self.prompt_embedding.add_to(encoded.embedding, reference_map), TokenSplit.of(boundary)
 
 
-def _as_map(tokens: Tensor, boundary: Tensor) -> Tensor:
-    return tokens.transpose(1, 2).unflatten(2, boundary.shape[1:])
+def _as_map(tokens: Tensor, split: TokenSplit) -> Tensor:
+    return tokens.transpose(1, 2).unflatten(2, split.flags.shape[1:])

@@ -15,9 +15,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from inter2former import kernels
+from inter2former.config import DecoderConfig
 from inter2former.model.boxes import POSSIBLE_BACKGROUND, Box, prompt_box, token_extremes
+from inter2former.model.layers import stacked
 
-__all__ = ["PatchConvolution", "PromptEmbedding"]
+__all__ = ["DensePromptEmbedding", "PatchConvolution", "PromptEmbedding", "prompt_embedding"]
 
 STATES = 5
 
@@ -75,6 +78,25 @@ class PromptEmbedding(nn.Module):
             out[index, :, box.rows, box.columns] = self._embed(states, box, uniform)
         return out
 
+    def add_to(self, tokens: Tensor, reference_map: Tensor) -> Tensor:
+        """`tokens + self(reference_map)`; without gradients in one operation, which convolves along contours only.
+
+        Args:
+            tokens: (B, C, H/16, W/16).
+            reference_map: as for `forward`.
+        """
+        if torch.is_grad_enabled() or self.border == "zero":
+            return tokens + self(reference_map)
+        layers = [layer for layer in self.convolution if isinstance(layer, nn.Conv2d)]
+        weights, biases = (tuple(getattr(layer, name) for layer in layers) for name in ("weight", "bias"))
+        added = [
+            kernels.embed_prompt(
+                states, POSSIBLE_BACKGROUND, self.states.weight, weights, biases, sample.permute(1, 2, 0)
+            )
+            for sample, states in zip(tokens, reference_map[:, 0], strict=True)
+        ]
+        return stacked(added).permute(0, 3, 1, 2)
+
     def background(self) -> Tensor:
         """The embedding (C,) of a token that sees nothing but possible background."""
         return self.uniform()[POSSIBLE_BACKGROUND]
@@ -90,9 +112,8 @@ class PromptEmbedding(nn.Module):
         crop = states[pixels.rows, pixels.columns]
         if self.border == "zero":
             return self._convolve(crop[None])[0]
-        # Up and left of the crop there is possible background: the box is tight up to one token around it, and what
-        # lies outside the image counts as background too.
-        padded = F.pad(crop, (self.stride, 0, self.stride, 0), value=POSSIBLE_BACKGROUND)
+        # The box is tight up to one token around it, and what lies outside the image counts as background too.
+        padded = self._with_margin(crop)
         lowest, highest = token_extremes(padded[None], stride=self.stride, before=self.stride - 1, after=0)
         lowest, highest = lowest[0, 1:, 1:], highest[0, 1:, 1:]
         mixed = (lowest != highest).nonzero()
@@ -119,9 +140,38 @@ class PromptEmbedding(nn.Module):
             x = F.conv2d(x, layer.weight, layer.bias, stride=2) if isinstance(layer, nn.Conv2d) else layer(x)
         return x.flatten(1)
 
+    def _with_margin(self, states: Tensor) -> Tensor:
+        """Possible background of one token up and left of (..., H, W) states."""
+        return F.pad(states, (self.stride, 0, self.stride, 0), value=POSSIBLE_BACKGROUND)
+
     def _convolve(self, states: Tensor) -> Tensor:
         """(N, H, W) states to (N, C, H/16, W/16), zeros beyond the border."""
         return self.convolution(self._planes(states))
 
     def _planes(self, states: Tensor) -> Tensor:
         return self.states(states.to(torch.int32)).permute(0, 3, 1, 2)
+
+
+class DensePromptEmbedding(PromptEmbedding):
+    """The convolution over the whole map, without the box (the ablation of DPE).
+
+    With the border "background" it equals the dynamic form. With "zero" it differs where that one meets a border of
+    its box, in the box's first row and column, and in the image's own, where the dynamic form fills in background.
+    """
+
+    def add_to(self, tokens: Tensor, reference_map: Tensor) -> Tensor:
+        """As `PromptEmbedding.add_to`, at the full price."""
+        return tokens + self(reference_map)
+
+    def forward(self, reference_map: Tensor) -> Tensor:
+        """As `PromptEmbedding.forward`."""
+        states = reference_map[:, 0]
+        if self.border == "zero":
+            return self._convolve(states)
+        return self._convolve(self._with_margin(states))[:, :, 1:, 1:]
+
+
+def prompt_embedding(config: DecoderConfig) -> PromptEmbedding:
+    """Build the prompt embedding that `config` names; the weights are random."""
+    kind = DensePromptEmbedding if config.prompt == "dense" else PromptEmbedding
+    return kind(config.prompt_widths, border=config.prompt_border)

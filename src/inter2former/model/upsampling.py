@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from inter2former import kernels
 from inter2former.config import DecoderConfig
 from inter2former.model.boxes import Box, tight_box, whole_grid
-from inter2former.model.layers import ChannelAffine, ChannelNorm
+from inter2former.model.layers import ChannelAffine, ChannelNorm, PlaneNorm
 
-__all__ = ["LocalLogits", "LocalUpsampling", "Upsampler"]
+__all__ = ["FullUpsampling", "LocalLogits", "LocalUpsampling", "Upsampler", "upsampling"]
 
 STAGES = 4
 STRIDE = 2**STAGES
+REACH = 2
+"""Whole tokens that the stages look beyond a box: 1 + 1/2 + 1/4 + 1/8."""
 
 
 class LocalLogits(NamedTuple):
@@ -36,10 +39,13 @@ class LocalLogits(NamedTuple):
         return plane
 
 
+Norm: TypeAlias = nn.GroupNorm | ChannelNorm | ChannelAffine
+
+
 class Upsampler(nn.Module):
     """Norm, double the resolution, add the edge map, 3x3 convolution to a quarter of the channels."""
 
-    def __init__(self, width: int, *, norm: nn.Module, interpolation: str, last: bool) -> None:
+    def __init__(self, width: int, *, norm: Norm, interpolation: str, last: bool) -> None:
         """Build one stage.
 
         Args:
@@ -98,7 +104,7 @@ class LocalUpsampling(nn.Module):
 
         Args:
             x: (B, C, h, w) tokens.
-            edges: edge maps coarse to fine, as `EdgeEncoder` gives them.
+            edges: from `prepare`.
             required: (B, h, w) bool, tokens that the box must hold whatever the small net says.
         Returns:
             one result per sample.
@@ -115,18 +121,59 @@ class LocalUpsampling(nn.Module):
             out.append(self._upsample_uncut(*sample, box))
         return out
 
+    @property
+    def crops_are_exact(self) -> bool:
+        """Whether a crop equals the whole map: no stage sees the size of its map, nor further than the halo."""
+        config = self.config
+        return config.upsampling_norm == "token" and config.interpolation == "bilinear" and config.box_halo >= REACH
+
+    def prepare(self, edges: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        """What inference reads of an image's edge maps; computed once per image.
+
+        A convolution is linear: that of the edges can be added after that of the tokens, and has a quarter of their
+        channels. This holds for a crop as well where crops are exact; otherwise the maps stay as they are.
+
+        Args:
+            edges: coarse to fine, as `EdgeEncoder` gives them: (B, C, 2h, 2w) to (B, C/64, 16h, 16w).
+        Returns:
+            where crops are exact, the edge terms: (B, C/4, 2h, 2w) to (B, C/256, 16h, 16w), bias included.
+        """
+        if not self.crops_are_exact:
+            return edges
+        pairs = zip(self.upsamplers, edges, strict=True)
+        return tuple(stage.conv(edge).contiguous() for stage, edge in pairs if isinstance(stage, Upsampler))
+
     def upsample_all(self, x: Tensor, edges: tuple[Tensor, ...]) -> Tensor:
-        """Upsample the whole grid, as in training: (B, C, h, w) to (B, 1, 16h, 16w)."""
+        """Upsample the whole grid with edge maps, as in training: (B, C, h, w) to (B, 1, 16h, 16w)."""
         for stage, edge in zip(self.upsamplers, edges, strict=True):
             x = stage(x, edge)
         return x
 
     def upsample_box(self, x: Tensor, edges: tuple[Tensor, ...], box: Box) -> LocalLogits:
-        """Upsample one sample inside `box` (tokens).
+        """Upsample one sample inside `box` (tokens) with what `prepare` gives.
 
-        `box_halo` more tokens are computed around the box and dropped, so that what happens at the border of the crop
-        does not show; with the settings named in `DecoderConfig` the result equals the crop of `upsample_all`.
+        Where crops are exact, the result equals the crop of `upsample_all`.
         """
+        upsample = self._upsample_exact if self.crops_are_exact else self._upsample_crop
+        return LocalLogits(upsample(x, edges, box), box.scaled(STRIDE))
+
+    def _upsample_exact(self, x: Tensor, terms: tuple[Tensor, ...], box: Box) -> Tensor:
+        """The form for inference: channel products before doubling, edge terms after it."""
+        stages = [stage for stage in self.upsamplers if isinstance(stage, Upsampler)]
+        first = stages[0].norm
+        assert isinstance(first, ChannelNorm)
+        return kernels.upsample(
+            x[0].permute(1, 2, 0),  # (h, w, C)
+            first.eps,
+            tuple(stage.conv.weight for stage in stages),
+            tuple(stage.norm.weight for stage in stages),
+            tuple(stage.norm.bias for stage in stages),
+            tuple(term[0] for term in terms),
+            box,
+        )
+
+    def _upsample_crop(self, x: Tensor, edges: tuple[Tensor, ...], box: Box) -> Tensor:
+        """The form of training on a crop: `box_halo` more tokens are computed around the box and dropped."""
         outer = box.grown(self.config.box_halo, *x.shape[2:])
         x = x[:, :, outer.rows, outer.columns]
         crops = []
@@ -136,7 +183,7 @@ class LocalUpsampling(nn.Module):
         logits = self.upsample_all(x, tuple(crops))[0, 0]
         inner = Box(box.left - outer.left, box.top - outer.top, box.right - outer.left, box.bottom - outer.top)
         inner = inner.scaled(STRIDE)
-        return LocalLogits(logits[inner.rows, inner.columns], box.scaled(STRIDE))
+        return logits[inner.rows, inner.columns]
 
     def _upsample_uncut(self, x: Tensor, edges: tuple[Tensor, ...], box: Box) -> LocalLogits:
         """Upsample, and where a margin is asked for, widen the box as long as it cuts through the object."""
@@ -151,9 +198,26 @@ class LocalUpsampling(nn.Module):
             box = wider
 
 
-def _norm(kind: str, width: int, *, first: bool) -> nn.Module:
+class FullUpsampling(LocalUpsampling):
+    """The whole grid, whatever the small net says (the ablation of DLU); the net is still trained."""
+
+    def forward(self, x: Tensor, edges: tuple[Tensor, ...], required: Tensor | None = None) -> list[LocalLogits]:
+        """As `LocalUpsampling.forward`."""
+        box = whole_grid(x.shape[2], x.shape[3])
+        return [
+            self.upsample_box(x[index : index + 1], tuple(edge[index : index + 1] for edge in edges), box)
+            for index in range(len(x))
+        ]
+
+
+def upsampling(config: DecoderConfig) -> LocalUpsampling:
+    """Build the head that `config` names; the weights are random."""
+    return (FullUpsampling if config.upsampling == "full" else LocalUpsampling)(config)
+
+
+def _norm(kind: str, width: int, *, first: bool) -> Norm:
     if kind == "group":
-        return nn.GroupNorm(1, width)
+        return PlaneNorm(width)
     return ChannelNorm(width) if first else ChannelAffine(width)
 
 

@@ -13,7 +13,8 @@ one row of tokens per image: those of the full scale row by row, then those of t
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 import torch
@@ -22,7 +23,7 @@ from torch.nn import functional as F
 
 from inter2former.config import WindowedViTConfig
 from inter2former.model.image_features import ImageFeatures
-from inter2former.model.layers import ChannelNorm, rotary_angles, rotate
+from inter2former.model.layers import ChannelNorm, rotary_angles, rotate, rotate_
 
 __all__ = ["Grid", "ScaleFusion", "ShiftedWindowAttention", "ShiftedWindowBlock", "WindowLayout", "WindowedViT"]
 
@@ -123,7 +124,20 @@ class ShiftedWindowBlock(nn.Module):
 
     def forward(self, tokens: Tensor, grids: tuple[Grid, ...]) -> Tensor:
         """Map the tokens (B, T, C) of all grids to the same shape."""
-        tokens = tokens + self.attention(self.norm1(tokens), grids)
+        layouts = self.attention.layouts(grids)
+        fill = self.attention.packed_padding()
+        if torch.is_grad_enabled():
+            return self._transform(tokens, layouts, fill)
+        # A row of windows depends on nothing outside of it, and is small enough to stay in the cache from the first
+        # norm to the last sum.
+        strips = [strip for layout in layouts for strip in layout.strips()]
+        parts = tokens.split([strip.grid.area for strip in strips], dim=1)
+        return torch.cat(
+            [self._transform(part, [strip], fill) for part, strip in zip(parts, strips, strict=True)], dim=1
+        )
+
+    def _transform(self, tokens: Tensor, layouts: Sequence[WindowLayout], fill: Tensor) -> Tensor:
+        tokens = tokens + self.attention(self.norm1(tokens), layouts, fill)
         return tokens + self.narrow(F.gelu(self.widen(self.norm2(tokens))))
 
 
@@ -146,21 +160,34 @@ class ShiftedWindowAttention(nn.Module):
         angles = rotary_angles(window, window, width // heads, scale=rotary_scale)
         self.register_buffer("angles", angles, persistent=False)
 
-    def forward(self, tokens: Tensor, grids: tuple[Grid, ...]) -> Tensor:
-        """Map the tokens (B, T, C) of all grids to the same shape."""
+    def layouts(self, grids: Iterable[Grid]) -> list[WindowLayout]:
+        """How this layer's windows lie over each grid."""
+        return [WindowLayout.over(grid, window=self.window, shift=self.shift) for grid in grids]
+
+    def packed_padding(self) -> Tensor:
+        """Query, key and value of the token that fills the windows: (1, 3C)."""
+        return self.query_key_value(self.padding)
+
+    def forward(self, tokens: Tensor, layouts: Sequence[WindowLayout], fill: Tensor) -> Tensor:
+        """Map the tokens (B, T, C) of all layouts' grids, one after the other, to the same shape.
+
+        Args:
+            tokens: normalised.
+            layouts: where the windows are.
+            fill: from `packed_padding`.
+        """
         # The linear layers act on tokens, not on windows, which at 1024x1024 hold 1.6 times as many when shifted.
-        fill = self.query_key_value(self.padding)
-        parts = self.query_key_value(tokens).split([grid.area for grid in grids], dim=1)
-        layouts = [WindowLayout.over(grid, window=self.window, shift=self.shift) for grid in grids]
-        windows = [layout.windows(part, fill) for layout, part in zip(layouts, parts, strict=True)]
-        attended = self._attend(torch.cat(windows)).split([len(part) for part in windows])
-        tokens = torch.cat([layout.tokens(part) for layout, part in zip(layouts, attended, strict=True)], dim=1)
-        return self.project(tokens)
+        parts = self.query_key_value(tokens).split([layout.grid.area for layout in layouts], dim=1)
+        attended = [
+            layout.tokens(self._attend(layout.windows(part, fill))) for layout, part in zip(layouts, parts, strict=True)
+        ]
+        return self.project(torch.cat(attended, dim=1))
 
     def _attend(self, windows: Tensor) -> Tensor:
-        """From packed (N, window**2, 3C) to attended (N, window**2, C)."""
+        """From packed (N, window**2, 3C), which is used up, to attended (N, window**2, C)."""
         query, key, value = windows.unflatten(-1, (3, self.heads, -1)).unbind(2)
-        query, key = rotate(query, self.angles), rotate(key, self.angles)
+        turn = rotate if torch.is_grad_enabled() else rotate_
+        query, key = turn(query, self.angles), turn(key, self.angles)
         out = F.scaled_dot_product_attention(query.transpose(1, 2), key.transpose(1, 2), value.transpose(1, 2))
         return out.transpose(1, 2).flatten(2)
 
@@ -171,14 +198,16 @@ class WindowLayout(NamedTuple):
     Attributes:
         grid: the tokens they cover.
         window: their side in tokens.
-        margin: filled rows above the grid, and as many columns to the left of it.
+        top: filled rows above the grid.
+        left: filled columns to the left of it.
         rows: windows from top to bottom.
         columns: windows from left to right.
     """
 
     grid: Grid
     window: int
-    margin: int
+    top: int
+    left: int
     rows: int
     columns: int
 
@@ -188,7 +217,15 @@ class WindowLayout(NamedTuple):
         fits = grid.height <= window and grid.width <= window
         margin = 0 if fits else -shift % window
         rows, columns = (-(-(side + margin) // window) for side in grid)
-        return cls(grid, window, margin, rows, columns)
+        return cls(grid, window, margin, margin, rows, columns)
+
+    def strips(self) -> list[WindowLayout]:
+        """Each row of windows as a layout of its own, over those rows of the grid that it covers."""
+        edges = [min(max(row * self.window - self.top, 0), self.grid.height) for row in range(self.rows + 1)]
+        return [
+            self._replace(grid=Grid(bottom - top, self.grid.width), top=self.top if row == 0 else 0, rows=1)
+            for row, (top, bottom) in enumerate(pairwise(edges))
+        ]
 
     def windows(self, tokens: Tensor, fill: Tensor) -> Tensor:
         """Cut tokens (B, grid.area, C) into windows (B * rows * columns, window**2, C); the rest is `fill` (1, C)."""
@@ -210,7 +247,7 @@ class WindowLayout(NamedTuple):
 
     def _cells(self, canvas: Tensor) -> Tensor:
         """The part of a plane (B, rows * window, columns * window, C) that the grid covers."""
-        return canvas.narrow(1, self.margin, self.grid.height).narrow(2, self.margin, self.grid.width)
+        return canvas.narrow(1, self.top, self.grid.height).narrow(2, self.left, self.grid.width)
 
 
 class ScaleFusion(nn.Module):

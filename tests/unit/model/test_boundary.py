@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from inter2former.model.boundary import UNKNOWN, WINDOW, select_boundary_tokens, window_is_mixed
+from inter2former.model.boundary import UNKNOWN, WINDOW, TokenSplit, select_boundary_tokens, window_is_mixed
 from inter2former.model.boxes import prompt_box
 
 STRIDE = 4
@@ -95,3 +95,14 @@ def test_wrong_maps_are_refused(reference_map, message):
 def test_unknown_rule_is_refused():
     with pytest.raises(ValueError, match="unknown boundary rule 'float'"):
         select_boundary_tokens(torch.zeros(1, 1, 16, 16, dtype=torch.uint8), rule="float", stride=16)
+
+
+def test_a_split_holds_every_token_once():
+    flags = torch.rand(3, 5, 7, generator=torch.Generator().manual_seed(0)) < 0.4
+    flags[1] = False
+    split = TokenSplit.of(flags)
+    for sample, boundary, interior in zip(flags.flatten(1), split.boundary, split.interior, strict=True):
+        assert sample[boundary].all()
+        assert not sample[interior].any()
+        assert torch.cat((boundary, interior)).sort().values.tolist() == list(range(35))
+    assert torch.equal(split.batch_boundary, flags.flatten().nonzero()[:, 0])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from inter2former.model.codebook import BinarySphericalCodebook
+from inter2former.model.codebook import COMMITMENT_WEIGHT, BinarySphericalCodebook, VectorCodebook
 
 
 def test_table_holds_the_training_keys():
@@ -33,3 +33,32 @@ def test_gradient_passes_through_the_unquantised_code():
     codebook.straight_through(keys).keys.sum().backward()
     assert keys.grad is not None
     assert keys.grad.abs().max() > 0
+
+
+def test_a_vector_code_is_the_nearest_vector():
+    torch.manual_seed(2)
+    codebook, keys = VectorCodebook(6, 3), torch.randn(4, 9, 6)
+    distance = torch.cdist(keys.double(), codebook.vectors.double())
+    with torch.no_grad():
+        assert torch.equal(codebook.codes(keys), distance.argmin(-1))
+        quantised = codebook.straight_through(keys)
+        torch.testing.assert_close(quantised.keys, codebook.all_keys()[codebook.codes(keys)], rtol=0, atol=1e-6)
+    squared = distance.amin(-1).square().sum() / keys.numel()
+    torch.testing.assert_close(quantised.commitment_loss.double(), (1 + COMMITMENT_WEIGHT) * squared, rtol=1e-5, atol=0)
+
+
+def test_vector_codes_let_the_gradient_pass_and_learn_from_the_loss_alone():
+    torch.manual_seed(3)
+    codebook, keys = VectorCodebook(6, 3), torch.randn(9, 6, requires_grad=True)
+    gradient = torch.randn(9, 6)
+    quantised = codebook.straight_through(keys)
+    (quantised.keys * gradient).sum().backward()
+    assert torch.equal(keys.grad, gradient)
+    assert codebook.vectors.grad is None
+    keys.grad = None
+    codebook.straight_through(keys).commitment_loss.backward()
+    with torch.no_grad():
+        gap = keys - codebook.vectors[codebook.codes(keys)]
+        torch.testing.assert_close(keys.grad, COMMITMENT_WEIGHT * 2 * gap / gap.numel())
+        pulled = torch.zeros_like(codebook.vectors).index_add(0, codebook.codes(keys), -2 * gap / gap.numel())
+        torch.testing.assert_close(codebook.vectors.grad, pulled)

@@ -39,16 +39,16 @@ def test_maps_of_an_image_have_the_promised_sizes(network):
     encoded = network.encode(torch.randn(1, 3, HEIGHT, WIDTH))
     assert encoded.embedding.shape == (1, 256, HEIGHT // 16, WIDTH // 16)
     assert [tuple(edges.shape) for edges in encoded.edges] == [
-        (1, 256, HEIGHT // 8, WIDTH // 8),
-        (1, 64, HEIGHT // 4, WIDTH // 4),
-        (1, 16, HEIGHT // 2, WIDTH // 2),
-        (1, 4, HEIGHT, WIDTH),
+        (1, 64, HEIGHT // 8, WIDTH // 8),
+        (1, 16, HEIGHT // 4, WIDTH // 4),
+        (1, 4, HEIGHT // 2, WIDTH // 2),
+        (1, 1, HEIGHT, WIDTH),
     ]
 
 
 # Crops and whole planes, codes and tokens sum the same values in another order.
 def test_inference_equals_the_crop_of_training(network, encoded, reference_map):
-    (local,) = network.decode(encoded, reference_map)
+    (local,) = network.decode(network.prepared(encoded), reference_map)
     whole = network.forward_training(encoded, reference_map).logits[0, 0]
     torch.testing.assert_close(local.logits, whole[local.box.rows, local.box.columns], rtol=1e-4, atol=2e-5)
 
@@ -60,6 +60,6 @@ def test_box_holds_the_click_even_where_the_coarse_net_sees_nothing(network, enc
     changed.upsampling.coarse[-1].bias += changed.config.decoder.box_threshold - coarse.max() + 1e-4
     changed.upsampling.upsamplers[-1].conv.bias -= 50
     assert divmod(int(coarse.argmax()), WIDTH // 16) != (CLICK[0] // 16, CLICK[1] // 16)
-    (local,) = changed.decode(encoded, reference_map)
+    (local,) = changed.decode(changed.prepared(encoded), reference_map)
     assert local.box.top <= CLICK[0] < local.box.bottom
     assert local.box.left <= CLICK[1] < local.box.right

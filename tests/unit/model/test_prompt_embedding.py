@@ -6,16 +6,17 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from inter2former.config import DecoderConfig
 from inter2former.model.boxes import POSSIBLE_BACKGROUND, prompt_box
-from inter2former.model.prompt_embedding import PromptEmbedding
+from inter2former.model.prompt_embedding import DensePromptEmbedding, PromptEmbedding, prompt_embedding
 
 # (top, left, bottom, right) in pixels of what is not possible background; image borders, one pixel, the whole map.
 PLACES = [(40, 50, 70, 90), (0, 0, 3, 3), (127, 159, 128, 160), (0, 60, 128, 61), (64, 64, 65, 65), (0, 0, 128, 160)]
 
 
-def make(border):
+def make(border, kind=PromptEmbedding):
     torch.manual_seed(0)
-    return PromptEmbedding((4, 6, 8, 8), border=border)
+    return kind((4, 6, 8, 8), border=border)
 
 
 def dense(embedding, reference_map):
@@ -66,3 +67,31 @@ def test_samples_of_a_batch_have_their_own_boxes():
         both = embedding(reference_map)
         alone = torch.cat([embedding(sample[None]) for sample in reference_map])
     torch.testing.assert_close(both, alone, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_dense_form_equals_the_dynamic_one(place):
+    dynamic, whole = make("background"), make("background", DensePromptEmbedding)
+    top, left, bottom, right = place
+    reference_map = torch.full((2, 1, 128, 160), POSSIBLE_BACKGROUND, dtype=torch.uint8)
+    reference_map[0, :, top:bottom, left:right] = torch.randint(0, 5, (bottom - top, right - left), dtype=torch.uint8)
+    with torch.no_grad():
+        torch.testing.assert_close(whole(reference_map), dynamic(reference_map), rtol=1e-5, atol=1e-6)
+
+
+def test_dense_form_with_zeros_around_differs_at_borders_alone():
+    dynamic, whole = make("zero"), make("zero", DensePromptEmbedding)
+    reference_map = torch.full((1, 1, 128, 160), POSSIBLE_BACKGROUND, dtype=torch.uint8)
+    reference_map[:, :, 50:70, 60:90] = 4
+    box = prompt_box(reference_map[0, 0], stride=dynamic.stride)
+    with torch.no_grad():
+        difference = (whole(reference_map) - dynamic(reference_map)).abs().amax(1)[0]
+    borders = torch.zeros_like(difference, dtype=torch.bool)
+    borders[0] = borders[:, 0] = borders[box.rows, box.left] = borders[box.top, box.columns] = True
+    assert difference[borders].min() > 1e-4
+    assert difference[~borders].max() < 1e-6
+
+
+def test_the_configuration_chooses():
+    assert type(prompt_embedding(DecoderConfig())) is PromptEmbedding
+    assert type(prompt_embedding(DecoderConfig(prompt="dense"))) is DensePromptEmbedding

@@ -38,7 +38,7 @@ def make(seed=0, **settings):
 )
 def test_box_equals_the_crop_of_the_whole_map(box):
     head, x, edges = make()
-    local = head.upsample_box(x, edges, box)
+    local = head.upsample_box(x, head.prepare(edges), box)
     assert local.box == box.scaled(STRIDE)
     whole = head.upsample_all(x, edges)[0, 0]
     torch.testing.assert_close(local.logits, whole[local.box.rows, local.box.columns], rtol=1e-4, atol=1e-5)
@@ -47,14 +47,14 @@ def test_box_equals_the_crop_of_the_whole_map(box):
 @pytest.mark.parametrize("settings", [{"box_halo": 1}, {"upsampling_norm": "group"}])
 def test_each_setting_is_needed_for_that(settings):
     head, x, edges = make(**settings)
-    local = head.upsample_box(x, edges, Box(4, 3, 7, 6))
+    local = head.upsample_box(x, head.prepare(edges), Box(4, 3, 7, 6))
     whole = head.upsample_all(x, edges)[0, 0]
     assert (local.logits - whole[local.box.rows, local.box.columns]).abs().max() > 1e-4
 
 
 def test_outside_the_box_there_is_background():
     head, x, edges = make()
-    local = head.upsample_box(x, edges, Box(4, 3, 7, 6))
+    local = head.upsample_box(x, head.prepare(edges), Box(4, 3, 7, 6))
     plane = local.pasted(STRIDE * HEIGHT, STRIDE * WIDTH)
     assert torch.equal(plane[local.box.rows, local.box.columns], local.logits)
     assert (plane == -100).sum() == plane.numel() - local.logits.numel()
@@ -99,7 +99,7 @@ def test_box_grows_until_it_holds_the_object(object_box):
     head, x, edges = make(box_margin=1)
     quiet(head, x, edges, seen=(4, 5), object_box=object_box)
     assert tight_box(head.coarse_logits(x)[0, 0] > head.config.box_threshold) == Box(5, 4, 6, 5)
-    (local,) = head(x, edges)
+    (local,) = head(x, head.prepare(edges))
     expected = tight_box(head.upsample_all(x, edges)[0, 0] > 0)
     found = tight_box(local.pasted(STRIDE * HEIGHT, STRIDE * WIDTH) > 0)
     assert found == expected == object_box.scaled(STRIDE)
@@ -114,7 +114,7 @@ def test_no_foreground_is_left_on_an_inner_rim():
         for _ in range(3):
             top, left = int(torch.randint(STRIDE * HEIGHT, ())), int(torch.randint(STRIDE * WIDTH, ()))
             edges[-1][:, :, top : top + 25, left : left + 25] = 1.0
-        (local,) = head(x, edges)
+        (local,) = head(x, head.prepare(edges))
         mask, box = local.logits > 0, local.box
         rims = (
             (box.left > 0, mask[:, 0]),
@@ -130,7 +130,7 @@ def test_no_foreground_is_left_on_an_inner_rim():
 def test_without_a_margin_the_box_stays_where_the_coarse_net_puts_it():
     head, x, edges = make(box_margin=0)
     quiet(head, x, edges, seen=(4, 5), object_box=Box(0, 0, WIDTH, HEIGHT))
-    (local,) = head(x, edges)
+    (local,) = head(x, head.prepare(edges))
     assert local.box == Box(5, 4, 6, 5).scaled(STRIDE)
 
 
@@ -139,13 +139,13 @@ def test_box_holds_the_required_tokens():
     quiet(head, x, edges, seen=(4, 5), object_box=Box(5, 4, 6, 5))
     required = torch.zeros(1, HEIGHT, WIDTH, dtype=torch.bool)
     required[0, 7, 2] = True
-    (local,) = head(x, edges, required)
+    (local,) = head(x, head.prepare(edges), required)
     assert local.box == Box(2, 4, 6, 8).scaled(STRIDE)
 
 
 def test_nothing_found_means_the_whole_grid():
     head, x, edges = make(box_threshold=1e9)
-    (local,) = head(x, edges)
+    (local,) = head(x, head.prepare(edges))
     assert local.box == Box(0, 0, STRIDE * WIDTH, STRIDE * HEIGHT)
 
 

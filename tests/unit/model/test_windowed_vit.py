@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from inter2former.config import WindowedViTConfig
 from inter2former.model.layers import rotary_angles, rotate
-from inter2former.model.windowed_vit import Grid, ShiftedWindowAttention, WindowedViT, WindowLayout
+from inter2former.model.windowed_vit import Grid, ShiftedWindowAttention, ShiftedWindowBlock, WindowedViT, WindowLayout
 
 TINY = WindowedViTConfig(depth=2, width=32, heads=2, window=4, position_grid=3, scales=(48,), taps=(0, 1), embedding=16)
 GRIDS = [(1, 1), (3, 4), (4, 4), (4, 5), (2, 9), (8, 8), (7, 13)]
@@ -80,6 +80,33 @@ def test_windows_hold_every_token_once_and_give_it_back(grid, shift):
 
 @pytest.mark.parametrize("shift", [0, 2])
 @pytest.mark.parametrize("grid", GRIDS)
+def test_strips_are_the_rows_of_windows(grid, shift):
+    layout = WindowLayout.over(Grid(*grid), window=4, shift=shift)
+    tokens, fill = torch.randn(2, layout.grid.area, 3), torch.randn(1, 3)
+    strips = layout.strips()
+    assert len(strips) == layout.rows
+    parts = tokens.split([strip.grid.area for strip in strips], dim=1)
+    rows = [strip.windows(part, fill).unflatten(0, (2, -1)) for strip, part in zip(strips, parts, strict=True)]
+    assert torch.equal(torch.cat(rows, dim=1), layout.windows(tokens, fill).unflatten(0, (2, -1)))
+
+
+# Matrix products of other sizes may sum in another order.
+@pytest.mark.parametrize("shift", [0, 2])
+@pytest.mark.parametrize("grid", GRIDS)
+def test_a_block_in_strips_equals_the_whole_block(grid, shift):
+    torch.manual_seed(2)
+    block = ShiftedWindowBlock(TINY, shift=shift)
+    torch.nn.init.normal_(block.attention.padding)
+    grids = (Grid(*grid), Grid(3, 3))
+    tokens = torch.randn(2, sum(each.area for each in grids), TINY.width)
+    whole = block(tokens, grids)
+    assert whole.requires_grad
+    with torch.no_grad():
+        torch.testing.assert_close(block(tokens, grids), whole, rtol=1e-4, atol=2e-6)
+
+
+@pytest.mark.parametrize("shift", [0, 2])
+@pytest.mark.parametrize("grid", GRIDS)
 def test_attention_equals_a_loop_over_windows(grid, shift):
     torch.manual_seed(1)
     attention = ShiftedWindowAttention(32, heads=2, window=4, shift=shift, rotary_scale=0.5).requires_grad_(False)
@@ -93,7 +120,8 @@ def test_attention_equals_a_loop_over_windows(grid, shift):
         ],
         dim=1,
     )
-    torch.testing.assert_close(attention(tokens, grids), expected, rtol=1e-4, atol=2e-6)
+    measured = attention(tokens, attention.layouts(grids), attention.packed_padding())
+    torch.testing.assert_close(measured, expected, rtol=1e-4, atol=2e-6)
 
 
 def _by_loop(attention, plane):

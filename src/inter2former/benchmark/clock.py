@@ -1,0 +1,53 @@
+"""Timing a call, and the name of the machine it was timed on."""
+
+from __future__ import annotations
+
+import platform
+import resource
+import statistics
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+__all__ = ["median_milliseconds", "peak_memory_gib", "processor", "take_turns"]
+
+
+def median_milliseconds(function: Callable[[], object], repeats: int) -> float:
+    """Median time of a call over `repeats` calls, after one that does not count."""
+    return take_turns({"": function}, repeats)[""]
+
+
+def take_turns(functions: Mapping[str, Callable[[], object]], repeats: int) -> dict[str, float]:
+    """Median times of several calls that take turns, so that what else the machine does meets all of them alike.
+
+    Args:
+        functions: the calls, by name.
+        repeats: of each, after one round that does not count.
+    Returns:
+        milliseconds by name.
+    """
+    times: dict[str, list[float]] = {name: [] for name in functions}
+    for round_ in range(repeats + 1):
+        for name, function in functions.items():
+            started = time.perf_counter()
+            function()
+            if round_:
+                times[name].append(time.perf_counter() - started)
+    return {name: 1000 * statistics.median(each) for name, each in times.items()}
+
+
+def peak_memory_gib() -> float:
+    """The most memory that this process has held so far."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (2**30 if sys.platform == "darwin" else 2**20)  # Linux counts in KiB, macOS in bytes
+
+
+def processor() -> str:
+    """The processor's name, as the system tells it."""
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        for line in cpuinfo.read_text(errors="replace").splitlines():
+            if line.lower().startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or "unknown"
