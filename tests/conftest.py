@@ -8,10 +8,11 @@ import torch
 from PIL import Image
 
 from inter2former.checkpoint import save_weights, shipped_weights
-from inter2former.config import preset
+from inter2former.config import PRESETS, EdgeConfig, ModelConfig, WindowedViTConfig, preset
 from inter2former.errors import WeightsError
 from inter2former.model.inter2former import Inter2Former
 from inter2former.predictor import Predictor
+from inter2former.released_keys import released_tensors
 
 PRESET = "inter2former-t"
 SIZE = 128
@@ -79,6 +80,33 @@ def predictor(shared_predictor):
     """A predictor with a 130x90 image and no prompt."""
     shared_predictor.set_image(make_photo())
     return shared_predictor
+
+
+@pytest.fixture
+def small_preset_b(monkeypatch):
+    """Makes the preset inter2former-b a network of the same parts that a test can afford; gives its configuration."""
+    config = ModelConfig(
+        encoder=WindowedViTConfig(depth=2, width=32, heads=2, window=4, position_grid=3, scales=(48,), taps=(0, 1)),
+        edges=EdgeConfig(depths=(1, 1, 1, 1)),
+        channel_order="bgr",
+        padding="zero",
+    )
+    monkeypatch.setitem(PRESETS, "inter2former-b", config)
+    return config
+
+
+@pytest.fixture(scope="session")
+def fake_release():
+    """Makes random tensors with the names, shapes and types of the released checkpoint for inter2former-b."""
+
+    def make():
+        rng = torch.Generator().manual_seed(0)
+        return {
+            key: torch.randn(shape, generator=rng) * 0.02 if dtype.is_floating_point else torch.tensor(7)
+            for key, (shape, dtype) in released_tensors(preset("inter2former-b")).items()
+        }
+
+    return make
 
 
 @pytest.fixture

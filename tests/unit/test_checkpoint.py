@@ -11,8 +11,16 @@ from safetensors.torch import save_file
 from torch import nn
 from torch.nn import functional as F
 
-from inter2former.checkpoint import load_mobile_sam_encoder, load_tensors, load_weights, save_weights, shipped_weights
+from inter2former.checkpoint import (
+    load_mobile_sam,
+    load_mobile_sam_encoder,
+    load_tensors,
+    load_weights,
+    save_weights,
+    shipped_weights,
+)
 from inter2former.errors import WeightsError
+from inter2former.model.sam_decoder import MaskDecoder, PromptEncoder
 
 
 def small_network(seed=0):
@@ -125,3 +133,88 @@ def test_a_file_without_an_encoder_is_refused(tmp_path):
     save_file({"mask_decoder.weight": torch.ones(2)}, tmp_path / "sam.safetensors")
     with pytest.raises(WeightsError, match=r"missing \['stem_in.bias', 'stem_in.weight'\]"):
         load_mobile_sam_encoder(Stem(), tmp_path / "sam.safetensors")
+
+
+class SmallSam(nn.Module):
+    """One layer of the encoder, and the prompt encoder and mask decoder at a small width."""
+
+    def __init__(self):
+        super().__init__()
+        self.encoder = Stem()
+        self.prompt_encoder = PromptEncoder(16)
+        self.decoder = MaskDecoder(16, heads=2, hidden=24)
+
+
+# Ours to theirs, the other way round and in another form than the table under test.
+OFFICIAL = (
+    ("prompt_encoder.positions.frequencies", "prompt_encoder.pe_layer.positional_encoding_gaussian_matrix"),
+    ("prompt_encoder.mask_convolution.", "prompt_encoder.mask_downscaling."),
+    ("decoder.last_attention.", "mask_decoder.transformer.final_attn_token_to_image."),
+    ("decoder.last_norm.", "mask_decoder.transformer.norm_final_attn."),
+    ("decoder.blocks.", "mask_decoder.transformer.layers."),
+    ("decoder.upsampling.", "mask_decoder.output_upscaling."),
+    *(
+        (f"decoder.mask_heads.{mask}.{2 * layer}.", f"mask_decoder.output_hypernetworks_mlps.{mask}.layers.{layer}.")
+        for mask in range(4)
+        for layer in range(3)
+    ),
+    *((f"decoder.score_head.{2 * layer}.", f"mask_decoder.iou_prediction_head.layers.{layer}.") for layer in range(3)),
+    ("self_attention", "self_attn"),
+    ("tokens_to_image", "cross_attn_token_to_image"),
+    ("image_to_tokens", "cross_attn_image_to_token"),
+    *((f".{ours}.", f".{ours[0]}_proj.") for ours in ("query", "key", "value")),
+    (".project.", ".out_proj."),
+    (".widen.", ".mlp.lin1."),
+    (".narrow.", ".mlp.lin2."),
+)
+
+
+def official_tensors(network):
+    tensors = {}
+    for ours, value in network.state_dict().items():
+        theirs = ours
+        for old, new in OFFICIAL:
+            theirs = theirs.replace(old, new)
+        tensors[theirs] = value.clone()
+    kinds, answers = tensors.pop("prompt_encoder.kinds.weight"), tensors.pop("decoder.answers")
+    tensors["prompt_encoder.not_a_point_embed.weight"] = kinds[:1].clone()
+    for label in range(4):
+        tensors[f"prompt_encoder.point_embeddings.{label}.weight"] = kinds[label + 1 : label + 2].clone()
+    tensors["prompt_encoder.no_mask_embed.weight"] = tensors.pop("prompt_encoder.no_mask")[None]
+    tensors |= {
+        "mask_decoder.iou_token.weight": answers[:1].clone(),
+        "mask_decoder.mask_tokens.weight": answers[1:].clone(),
+    }
+    return {key: value for key, value in tensors.items() if not key.startswith("encoder.")} | released_stem()
+
+
+def test_a_mobile_sam_is_loaded_whole(tmp_path):
+    torch.manual_seed(3)
+    source = SmallSam()
+    save_file(official_tensors(source), tmp_path / "sam.safetensors")
+    torch.manual_seed(4)
+    loaded = SmallSam()
+    load_mobile_sam(loaded, tmp_path / "sam.safetensors")
+    expected = {key: value for key, value in source.state_dict().items() if not key.startswith("encoder.")}
+    actual = {key: value for key, value in loaded.state_dict().items() if not key.startswith("encoder.")}
+    torch.testing.assert_close(actual, expected, rtol=0, atol=0)
+    stem = Stem()
+    load_mobile_sam_encoder(stem, tmp_path / "sam.safetensors")
+    torch.testing.assert_close(loaded.encoder.state_dict(), stem.state_dict(), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("lost", ["prompt_encoder.point_embeddings.2.weight", "mask_decoder.iou_token.weight"])
+def test_a_mobile_sam_without_a_row_of_a_table_is_refused(tmp_path, lost):
+    tensors = official_tensors(SmallSam())
+    del tensors[lost]
+    save_file(tensors, tmp_path / "sam.safetensors")
+    with pytest.raises(WeightsError, match=f"missing {lost}"):
+        load_mobile_sam(SmallSam(), tmp_path / "sam.safetensors")
+
+
+def test_a_mobile_sam_with_more_than_the_network_has_is_refused(tmp_path):
+    save_file(
+        official_tensors(SmallSam()) | {"mask_decoder.hf_token.weight": torch.ones(1, 16)}, tmp_path / "sam.safetensors"
+    )
+    with pytest.raises(WeightsError, match=r"unexpected \['decoder.hf_token.weight'\] \(1 in all\)"):
+        load_mobile_sam(SmallSam(), tmp_path / "sam.safetensors")

@@ -19,10 +19,11 @@ SOURCE = Path(__file__).resolve().parents[2] / "src" / PACKAGE
 LAYERS = (
     frozenset({"cli", "web"}),
     frozenset({PACKAGE}),  # the package's own __init__.py: the public names
-    frozenset({"predictor", "sam", "training", "evaluation"}),
-    frozenset({"model", "clicks", "data", "checkpoint", "released_keys"}),
+    frozenset({"predictor", "sam", "training", "evaluation", "benchmark", "interchange"}),
+    frozenset({"session", "project"}),
+    frozenset({"model", "clicks", "data", "frame", "checkpoint", "released_checkpoint", "released_keys"}),
     frozenset({"kernels"}),
-    frozenset({"prompt", "config", "errors", "images", "frame", "masks"}),
+    frozenset({"prompt", "config", "errors", "images", "masks", "shapes", "polygons"}),
 )
 # Same layer, yet kept apart: what a person runs must not load what only training needs.
 FORBIDDEN = frozenset({("predictor", "training"), ("sam", "training"), (PACKAGE, "training")})

@@ -17,7 +17,7 @@ from inter2former.errors import HistoryError, ImageNotSetError, ImageReadError, 
 from inter2former.model.inter2former import Inter2Former
 from inter2former.model.normalise import normalised_input
 from inter2former.predictor import Predictor
-from inter2former.prompt import Click
+from inter2former.prompt import Click, Lasso, Scribble, Stroke
 
 CLICKS = [(65, 45, True), (20, 12, False), (90.5, 60.9, True)]
 
@@ -315,3 +315,75 @@ def test_shipped_weights_find_a_disc(shipped, disc):
     predictor.set_image(image)
     mask = predictor.add_click(320, 200).mask
     assert (mask & disc(400, 640)).sum() / (mask | disc(400, 640)).sum() > 0.9
+
+
+LINE = [(40, 30), (80, 30), (80, 60)]
+
+
+def test_a_scribble_is_evidence_like_a_row_of_clicks(predictor):
+    for positive in (True, False):
+        mask = predictor.add_scribble(LINE, positive).mask
+        assert (mask[30, 40:81] == positive).all()
+        assert (mask[30:61, 80] == positive).all()
+        assert predictor.prediction.prompts[-1] == Scribble(LINE, predictor.prediction.prompts[-1].radius, positive)
+    # As thick as a click's disc: 5 px of the 128 px that the 130 are reduced to.
+    assert predictor.prediction.prompts[-1].radius == pytest.approx(5 * 130 / 128)
+    assert predictor.add_scribble(np.array(LINE) + 0.7, radius=2).prompts[-1] == Scribble(LINE, 2)
+    assert predictor.prediction.clicks == ()
+
+
+def test_painting_is_exact_and_changes_nothing_else(predictor):
+    before = predictor.add_click(65, 45)
+    painted = predictor.paint([(5, 5), (25, 5)], 1.5)
+    changed = np.argwhere(painted.mask != before.mask)
+    assert len(changed)
+    assert (changed[:, 0] <= 6).all()
+    assert painted.mask[4:7, 5:26].all()
+    erased = predictor.paint([(5, 5), (25, 5)], 1.5, erase=True)
+    assert not erased.mask[4:7, 5:26].any()
+    for click in CLICKS:
+        assert not predictor.add_click(*click).mask[4:7, 5:26].any()
+    strokes = [Stroke([(5, 5), (25, 5)], 1.5, erase=erase) for erase in (False, True)]
+    assert predictor.undo().prompts[:3] == (Click(65, 45), *strokes)
+
+
+def test_a_lasso_is_a_prompt(predictor):
+    lasso = [(30, 20), (100, 20), (100, 70), (30, 70)]
+    assert predictor.add_lasso(lasso).prompts == (Lasso(lasso),)
+    predictor.set_mask(np.ones((90, 130), dtype=bool))
+    assert not predictor.add_lasso(lasso, positive=False).mask[30:60, 45:85].any()
+
+
+def test_a_whole_list_of_prompts_goes_on_from_what_is_known(predictor, monkeypatch):
+    expected = click_through(predictor)
+    prompts = predictor.prediction.prompts
+    predictor.reset()
+    answers, answer = [], predictor.engine.answer
+    monkeypatch.setattr(predictor.engine, "answer", lambda *inputs: answers.append(1) or answer(*inputs))
+    np.testing.assert_array_equal(predictor.resume(prompts[:2]).mask, expected[1])
+    np.testing.assert_array_equal(predictor.resume(prompts).mask, expected[2])
+    assert len(answers) == 3
+    np.testing.assert_array_equal(predictor.resume(prompts[:1]).mask, expected[0])
+    assert len(answers) == 3
+    assert predictor.resume([]) is None
+    assert predictor.session.prompts == ()
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda p: p.add_scribble([]), "the scribble has no points"),
+        (lambda p: p.add_scribble([(1, float("nan"))]), r"the scribble has the point \(1, nan\)"),
+        (lambda p: p.add_scribble([(-9, -9)], radius=2), "touches no pixel of the 130x90 image"),
+        (lambda p: p.add_scribble([(5, 5)], radius=0), "the scribble's radius is 0; wanted pixels, at least 0.5"),
+        (lambda p: p.add_lasso([(5, 5), (9, 9)]), "lasso has 2 different corners"),
+        (lambda p: p.paint([(5, 5, 5)], 2), r"the stroke has the point \(5, 5, 5\)"),
+        (lambda p: p.paint([(500, 5)], 2), "paints no pixel of the 130x90 image"),
+        (lambda p: p.resume([Click(5, 5), Click(130, 5)]), r"click \(130, 5\) lies outside the 130x90 image"),
+    ],
+)
+def test_other_prompts_are_refused_with_a_sentence(predictor, call, message):
+    before = predictor.add_click(65, 45)
+    with pytest.raises(ValueError, match=message):
+        call(predictor)
+    assert predictor.prediction is before

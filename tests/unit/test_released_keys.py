@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from inter2former.released_keys import rename
+from inter2former.config import preset
+from inter2former.released_keys import released_tensors, rename, rename_back
 
 
 @pytest.mark.parametrize(
@@ -25,9 +26,18 @@ from inter2former.released_keys import rename
 )
 def test_names(released, ours):
     assert rename(released) == ours
+    if ours is not None:
+        assert rename_back(ours) == released
 
 
 @pytest.mark.parametrize("key", ["neck.blocks.0.o_proj.scale", "backbone.rope", "decode_head.mlp.1.weight", ""])
 def test_unknown_names_are_refused(key):
     with pytest.raises(ValueError, match=f"no rule for '{key}'"):
         rename(key)
+
+
+def test_names_that_were_never_released_are_refused():
+    with pytest.raises(ValueError, match=r"no rule for 'embedding_norm\.weight'"):
+        rename_back("embedding_norm.weight")
+    with pytest.raises(ValueError, match="the released network has the paper's image encoder"):
+        released_tensors(preset("inter2former-t"))

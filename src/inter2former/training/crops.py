@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -12,68 +11,49 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from inter2former.config import STRIDE
-from inter2former.data.folder import FolderDataset
+from inter2former.data.sample import Dataset
 from inter2former.errors import DataError
 from inter2former.frame import WorkingFrame
-from inter2former.model.normalise import normalised_input
+from inter2former.training.batches import Batch, draw_batch, padded_pixels, padded_target
 from inter2former.training.embedding_cache import EmbeddingCache
 from inter2former.training.losses import IGNORE
+from inter2former.training.objects import ObjectSampling, draw_objects, merged
 from inter2former.training.settings import TrainingSettings
 
-__all__ = ["Batch", "CropSampler"]
+__all__ = ["CropSampler", "source_probability"]
 
 ATTEMPTS = 20
-
-
-class Batch(NamedTuple):
-    """What one step learns from.
-
-    Attributes:
-        image: (B, 3, S, S) normalised crops.
-        embedding: (B, C, S/16, S/16) the same crops of the whole images' embeddings.
-        target: (B, 1, S, S) uint8: 0 background, 1 object, 255 ignored.
-    """
-
-    image: Tensor
-    embedding: Tensor
-    target: Tensor
 
 
 class CropSampler:
     """Draws crops; the draw of a step depends on nothing but the seed, the step and the process."""
 
-    def __init__(self, datasets: Sequence[FolderDataset], cache: EmbeddingCache, settings: TrainingSettings) -> None:
+    def __init__(self, datasets: Sequence[Dataset], cache: EmbeddingCache, settings: TrainingSettings) -> None:
         """Keep what is needed to draw."""
         self.datasets = datasets
         self.cache = cache
         self.settings = settings
-        weight_of = dict(settings.source_weights)
-        weights = np.array([weight_of.get(dataset.name, 1.0) for dataset in datasets])
-        self.source_probability = weights / weights.sum()
+        self.sampling = ObjectSampling(settings.merge_probability, settings.max_merged_objects)
+        self.source_probability = source_probability([dataset.name for dataset in datasets], settings)
 
     def batch(self, step: int, *, rank: int = 0, processes: int = 1) -> Batch:
         """The batch of one step; with several processes each draws its share of the same side.
 
         Raises:
-            DataError: a mask is not of its image's size, or there are hardly any objects large enough.
+            DataError: an annotation or mask cannot be read or is not of its image's size, or there are hardly any
+                objects large enough.
         """
-        settings = self.settings
-        weights = np.array(settings.crop_weights)
-        side = int(np.random.default_rng((settings.seed, step)).choice(settings.crop_sides, p=weights / weights.sum()))
-        count = max(1, settings.tokens_per_step * STRIDE**2 // (side * side * processes))
-        rng = np.random.default_rng((settings.seed, step, rank))
-        crops = [self._crop(rng, side) for _ in range(count)]
-        return Batch(*(torch.cat(parts) for parts in zip(*crops, strict=True)))
+        return draw_batch(self.settings, step, rank, processes, self._crop)
 
     def _crop(self, rng: np.random.Generator, side: int) -> Batch:
         settings = self.settings
         for _ in range(ATTEMPTS):
             dataset = self.datasets[int(rng.choice(len(self.datasets), p=self.source_probability))]
             annotation = dataset.annotation(int(rng.integers(len(dataset))))
-            objects = annotation.objects()
-            if not objects:
+            positions = draw_objects(rng, annotation.areas(), self.sampling)
+            if not positions:
                 continue
-            mask = annotation.labels == objects[_draw_object(rng, annotation.labels, objects)]
+            mask, ignore = merged(annotation, positions)
             cached = self.cache.get(annotation.image_path)
             frame = WorkingFrame.fit(mask.shape[1], mask.shape[0], size=settings.size, stride=STRIDE)
             content = (frame.content_height, frame.content_width)
@@ -82,24 +62,24 @@ class CropSampler:
                     f"the mask of {annotation.image_path} is {mask.shape[1]}x{mask.shape[0]}, but the upright image "
                     "has another aspect; give the mask the image's size"
                 )
-            target = _resized_target(mask, annotation.ignore, content)
+            target = _resized_target(mask, ignore, content)
             top, left = _crop_origin(rng, target, side)
-            window = _cut(target, top, left, side, fill=IGNORE)
+            window = padded_target(target, top, left, side, fill=IGNORE)
             if np.count_nonzero(window == 1) >= settings.min_object_pixels:
                 pixels = np.ascontiguousarray(cached.image[top : top + side, left : left + side])
                 embedding = _cut_embedding(cached.embedding, top, left, side)
-                return Batch(_padded(pixels, side), embedding, torch.from_numpy(window)[None, None])
+                return Batch(padded_pixels(pixels, side), embedding, torch.from_numpy(window)[None, None])
         raise DataError(
             f"no object of {settings.min_object_pixels} pixels in {ATTEMPTS} draws from "
             f"{', '.join(dataset.name for dataset in self.datasets)}; check the masks, or lower min_object_pixels"
         )
 
 
-def _draw_object(rng: np.random.Generator, labels: NDArray[np.integer], objects: list[int]) -> int:
-    """Large objects come more often, by the square root of their area."""
-    counts = np.bincount(labels.ravel())[objects]
-    weights = np.sqrt(counts)
-    return int(rng.choice(len(objects), p=weights / weights.sum()))
+def source_probability(names: Sequence[str], settings: TrainingSettings) -> NDArray[np.float64]:
+    """(N,) how likely each data set is drawn, by the weight of its name in the settings."""
+    weight_of = dict(settings.source_weights)
+    weights = np.array([weight_of.get(name, 1.0) for name in names])
+    return np.asarray(weights / weights.sum())
 
 
 def _resized_target(
@@ -128,18 +108,6 @@ def _origin(rng: np.random.Generator, at: int, side: int, length: int) -> int:
     padded = -(-length // STRIDE) * STRIDE
     low, high = max(0, at - side + 1), min(at, max(0, padded - side))
     return STRIDE * int(rng.integers(-(-low // STRIDE), high // STRIDE + 1))
-
-
-def _cut(plane: NDArray[np.uint8], top: int, left: int, side: int, *, fill: int) -> NDArray[np.uint8]:
-    window = plane[top : top + side, left : left + side]
-    out = np.full((side, side), fill, dtype=np.uint8)
-    out[: window.shape[0], : window.shape[1]] = window
-    return out
-
-
-def _padded(pixels: NDArray[np.uint8], side: int) -> Tensor:
-    below, right = side - pixels.shape[0], side - pixels.shape[1]
-    return normalised_input(np.pad(pixels, ((0, below), (0, right), (0, 0)), mode="edge"), stride=STRIDE)
 
 
 def _cut_embedding(embedding: NDArray[np.float16], top: int, left: int, side: int) -> Tensor:

@@ -8,13 +8,28 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, distributed, nn
 
-__all__ = ["any_process", "average_gradients", "join", "process_count", "process_rank"]
+__all__ = ["any_process", "average_gradients", "join", "own_device", "process_count", "process_rank"]
 
 
 def join() -> None:
     """Join the processes that `torchrun` started; does nothing in a process that was started alone."""
     if int(os.environ.get("WORLD_SIZE", "1")) > 1 and not distributed.is_initialized():
-        distributed.init_process_group("gloo")
+        distributed.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")
+
+
+def own_device(name: str) -> torch.device:
+    """The device of a name; of several accelerators in one machine each process takes its own.
+
+    Raises:
+        ValueError: there is no such device here.
+    """
+    try:
+        device = torch.device(f"cuda:{os.environ.get('LOCAL_RANK', '0')}" if name == "cuda" else name)
+        torch.empty(1, device=device)
+    # What torch raises depends on how it was built.
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise ValueError(f"cannot compute on the device {name!r}: {str(error).splitlines()[0]}; use cpu") from error
+    return device
 
 
 def process_rank() -> int:

@@ -91,9 +91,9 @@ def simulate_interaction(
         session.begin(with_box=rng.random() < settings.box_probability)
     for _ in range(rounds):
         with torch.no_grad():
-            answers = network.decode(encoded, _stacked(sessions))
+            answers = network.decode(encoded, _stacked(sessions).to(encoded.embedding.device))
         for session, answer in zip(sessions, answers, strict=True):
-            mask = answer.pasted(*target.shape[2:]).numpy() > 0
+            mask = (answer.pasted(*target.shape[2:]) > 0).cpu().numpy()
             session.reference_map = apply_prediction(session.reference_map, mask)
             session.click(mask)
     return _stacked(sessions)

@@ -2,36 +2,60 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from inter2former.checkpoint import save_weights
+from inter2former.config import PIXEL_MEAN, PIXEL_STD
+from inter2former.model.image_features import ImageFeatures
 from inter2former.model.inter2former import EncodedImage, Inter2Former
-from inter2former.training.crops import Batch, CropSampler
+from inter2former.training.batches import Batch, CropSource
 from inter2former.training.distributed import any_process, average_gradients, process_count, process_rank
 from inter2former.training.interaction import simulate_interaction
 from inter2former.training.losses import IGNORE, low_resolution_target, normalised_focal_loss
+from inter2former.training.optimiser import ScheduledAdamW
+from inter2former.training.run_folder import RunFolder
 from inter2former.training.settings import TrainingSettings
 from inter2former.training.state import RunState, WeightMean
 
-__all__ = ["Trainer"]
+__all__ = ["StepReport", "Trainer"]
+
+LOGITS = "logits"
+
+
+class StepReport(NamedTuple):
+    """How far a run is.
+
+    Attributes:
+        step: steps done.
+        steps: of the whole run.
+        values: losses and other figures of the last step by name.
+    """
+
+    step: int
+    steps: int
+    values: dict[str, float]
+
+    def __str__(self) -> str:
+        left = (self.steps - self.step) * self.values["seconds_per_step"]
+        figures = "  ".join(f"{name} {value:.4f}" for name, value in self.values.items())
+        return f"{figures}  {left / 60:.0f} min left"
 
 
 class Trainer:
-    """Trains everything but the image encoder, whose embeddings are cached.
+    """Trains a network: decoder and edge encoder, and the image encoder where the settings give it a learning rate.
 
-    A run lives in a folder: `settings.json`, `log.jsonl`, `state.pt` to resume from and `weights.safetensors`, the
-    mean weights in the form that `Predictor` loads.
+    A run lives in a folder, see `RunFolder`; the network may lie on any device.
     """
 
-    def __init__(self, network: Inter2Former, sampler: CropSampler, settings: TrainingSettings, folder: Path) -> None:
+    def __init__(self, network: Inter2Former, source: CropSource, settings: TrainingSettings, folder: Path) -> None:
         """Prepare the run and go on where the folder's state says.
 
         Raises:
@@ -42,19 +66,17 @@ class Trainer:
                 f"the network's channel order is {network.config.channel_order!r} but training feeds red first; "
                 "set channel_order to 'rgb' and start from weights that expect it"
             )
-        self.network, self.sampler, self.settings, self.folder = network, sampler, settings, folder
-        network.encoder.requires_grad_(False)
-        self.trained = [p for p in network.parameters() if p.requires_grad]
-        self.optimiser = torch.optim.AdamW(_parameter_groups(network, settings), lr=settings.learning_rate)
+        self.network, self.source, self.settings = network, source, settings
+        self.device = next(network.parameters()).device
+        self.adamw = ScheduledAdamW(network, settings)
         self.mean = WeightMean(network, settings.ema_decay)
         self.step = 0
         self._stopped = False
-        folder.mkdir(parents=True, exist_ok=True)
-        self._check_settings()
-        if self._state_path.exists():
+        self.folder = RunFolder(folder, settings, writes=process_rank() == 0)
+        if self.folder.state_path.exists():
             self._resume()
 
-    def run(self, report: Callable[[str], None] = print) -> None:
+    def run(self, report: Callable[[StepReport], None] = print) -> None:
         """Train to the last step, or until SIGTERM or SIGINT; either way the state is saved."""
         handlers = {number: signal.signal(number, self._stop) for number in (signal.SIGTERM, signal.SIGINT)}
         try:
@@ -63,8 +85,8 @@ class Trainer:
                 values = self._one_step()
                 if self.step % self.settings.log_every == 0 and process_rank() == 0:
                     values["seconds_per_step"] = (time.perf_counter() - started) / (self.step - first)
-                    self._log(values)
-                    report(_summary(self.step, self.settings.steps, values))
+                    self.folder.log(self.step, values)
+                    report(StepReport(self.step, self.settings.steps, values))
                 if self.step % self.settings.checkpoint_every == 0 and process_rank() == 0:
                     self._save()
             if process_rank() == 0:
@@ -73,87 +95,92 @@ class Trainer:
             for number, handler in handlers.items():
                 signal.signal(number, handler)
 
-    def losses(self, batch: Batch, step: int) -> dict[str, Tensor]:
+    def losses(self, batch: Batch, step: int, *, piece: int = 0) -> dict[str, Tensor]:
         """Simulate the interaction on a batch and compute its losses, without touching the weights.
 
+        Args:
+            batch: on the CPU.
+            step: of the run.
+            piece: of all pieces that all processes compute the step in.
+
         Returns:
-            scalars: `mask`, `coarse` and `commitment`, each already weighted, and `iou`, which is no loss.
+            scalars: `mask`, `coarse` and `commitment`, each already weighted, and `iou`, which is no loss; and
+            `logits`, (B, 1, S, S) without gradient.
         """
+        image, target = batch.image.to(self.device), batch.target.to(self.device)
+        features = self._features(image, batch.embedding)
+        edges = self.network.edge_encoder(image, features.skips)
+        embedding = self.network.embedding_norm(features.embedding)
         with torch.no_grad():
-            skips = self.network.encoder.local_features(batch.image)
-        edges = self.network.edge_encoder(batch.image, skips)
-        embedding = self.network.embedding_norm(batch.embedding)
-        fixed = EncodedImage(embedding.detach(), tuple(edge.detach() for edge in edges))
-        reference_map = simulate_interaction(
-            self.network, fixed, batch.target, self.settings, step=step, rank=process_rank()
-        )
-        output = self.network.forward_training(EncodedImage(embedding, edges), reference_map)
-        coarse_target = low_resolution_target(
-            batch.target, (output.coarse_logits.shape[2], output.coarse_logits.shape[3])
-        )
+            fixed = self.network.prepared(EncodedImage(embedding.detach(), edges))
+        reference_map = simulate_interaction(self.network, fixed, batch.target, self.settings, step=step, rank=piece)
+        output = self.network.forward_training(EncodedImage(embedding, edges), reference_map.to(self.device))
+        coarse_target = low_resolution_target(target, (output.coarse_logits.shape[2], output.coarse_logits.shape[3]))
+        logits = output.logits.detach()
         return {
-            "mask": normalised_focal_loss(output.logits, batch.target).mean(),
+            "mask": normalised_focal_loss(output.logits, target).mean(),
             "coarse": normalised_focal_loss(output.coarse_logits, coarse_target).mean() * self.settings.coarse_weight,
-            "commitment": output.commitment_loss * self.settings.commitment_weight,
-            "iou": _mean_iou(output.logits.detach() > 0, batch.target),
+            "commitment": output.commitment_loss.float() * self.settings.commitment_weight,
+            "iou": _mean_iou(logits > 0, target),
+            LOGITS: logits,
         }
 
+    def _features(self, image: Tensor, cached: Tensor | None) -> ImageFeatures:
+        """The image encoder's part: cached where the batch has it, with gradient where the encoder is trained."""
+        with torch.set_grad_enabled(self.settings.encoder_learning_rate > 0):
+            if cached is None:
+                return self.network.encoder(image)
+            return ImageFeatures(cached.to(self.device), self.network.encoder.local_features(image))
+
     def _one_step(self) -> dict[str, float]:
-        for group in self.optimiser.param_groups:
-            group["lr"] = self.settings.learning_rate * _schedule(self.step, self.settings)
-        batch = self.sampler.batch(self.step, rank=process_rank(), processes=process_count())
-        parts = self.losses(batch, self.step)
-        self.optimiser.zero_grad(set_to_none=True)
-        torch.stack([value for name, value in parts.items() if name != "iou"]).sum().backward()
-        average_gradients(self.trained)
-        norm = nn.utils.clip_grad_norm_(self.trained, self.settings.clip_norm)
-        self.optimiser.step()
+        pieces = self.settings.accumulate
+        self.adamw.optimiser.zero_grad(set_to_none=True)
+        totals: dict[str, float] = {}
+        for number in range(pieces):
+            # Pieces are numbered like processes, so that one process with two pieces draws what two processes draw.
+            piece = process_rank() * pieces + number
+            batch = self.source.batch(self.step, rank=piece, processes=process_count() * pieces)
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.settings.bfloat16):
+                parts = self.losses(batch, self.step, piece=piece)
+            logits = parts.pop(LOGITS)
+            total = torch.stack([value for name, value in parts.items() if name != "iou"]).sum()
+            (total if pieces == 1 else total / pieces).backward()
+            for name, value in parts.items():
+                totals[name] = totals.get(name, 0.0) + float(value.detach()) / pieces
+        average_gradients(self.adamw.trained)
+        norm = nn.utils.clip_grad_norm_(self.adamw.trained, self.settings.clip_norm)
+        self.adamw.step(self.step)
         self.mean.update(self.network)
         self.step += 1
-        return {name: float(value.detach()) for name, value in parts.items()} | {"gradient_norm": float(norm)}
+        if self.folder.wants_pictures and self.step % self.settings.picture_every == 0:
+            self._show(batch, logits)
+        return totals | {"gradient_norm": float(norm)}
+
+    def _show(self, batch: Batch, logits: Tensor) -> None:
+        """The first crop of a batch, for TensorBoard."""
+        mean, std = (torch.tensor(values).view(3, 1, 1) for values in (PIXEL_MEAN, PIXEL_STD))
+        pixels = (batch.image[0] * std + mean).round().clamp(0, 255).to(torch.uint8).permute(1, 2, 0).contiguous()
+        mask = (logits[0, 0] > 0).cpu().numpy()
+        self.folder.log_picture(self.step, pixels.numpy(), mask, (batch.target[0, 0] == 1).numpy())
 
     def _stop(self, number: int, frame: FrameType | None) -> None:
         self._stopped = True
 
-    def _log(self, values: dict[str, float]) -> None:
-        with (self.folder / "log.jsonl").open("a") as log:
-            log.write(json.dumps({"step": self.step, **values}) + "\n")
-
     def _save(self) -> None:
         network = self.network.state_dict()
-        RunState(self.step, network, self.optimiser.state_dict(), self.mean.tensors, self.mean.updates).save(
-            self._state_path
-        )
+        optimiser = self.adamw.optimiser.state_dict()
+        self.folder.save_state(RunState(self.step, network, optimiser, self.mean.tensors, self.mean.updates))
         self.network.load_state_dict(self.mean.tensors)
-        save_weights(self.network, self.folder / "weights.safetensors", metadata={"step": str(self.step)})
-        self.network.load_state_dict(RunState.load(self._state_path).network)
+        save_weights(self.network, self.folder.weights_path, metadata={"step": str(self.step)})
+        self.network.load_state_dict(RunState.load(self.folder.state_path).network)
 
     def _resume(self) -> None:
-        state = RunState.load(self._state_path)
+        state = RunState.load(self.folder.state_path)
         self.network.load_state_dict(state.network)
-        self.optimiser.load_state_dict(state.optimiser)
-        self.mean.tensors, self.mean.updates = state.mean, state.mean_updates
+        self.adamw.optimiser.load_state_dict(state.optimiser)
+        self.mean.tensors = {key: value.to(self.device) for key, value in state.mean.items()}
+        self.mean.updates = state.mean_updates
         self.step = state.step
-
-    def _check_settings(self) -> None:
-        path = self.folder / "settings.json"
-        text = json.dumps(self.settings.to_dict(), indent=2)
-        if path.exists() and path.read_text() != text:
-            raise ValueError(f"{path} holds other settings than these; train into another folder or change them back")
-        path.write_text(text)
-
-    @property
-    def _state_path(self) -> Path:
-        return self.folder / "state.pt"
-
-
-def _parameter_groups(network: nn.Module, settings: TrainingSettings) -> list[dict[str, object]]:
-    """Matrices decay, vectors do not."""
-    trained = [p for p in network.parameters() if p.requires_grad]
-    return [
-        {"params": [p for p in trained if p.ndim > 1], "weight_decay": settings.weight_decay},
-        {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
-    ]
 
 
 def _mean_iou(mask: Tensor, target: Tensor) -> Tensor:
@@ -162,16 +189,3 @@ def _mean_iou(mask: Tensor, target: Tensor) -> Tensor:
     both = (mask & wanted).flatten(1).sum(1)
     either = ((mask | wanted) & valid).flatten(1).sum(1)
     return (both / either.clamp(min=1)).mean()
-
-
-def _schedule(step: int, settings: TrainingSettings) -> float:
-    """Share of the highest learning rate at a step."""
-    if step < settings.warmup_steps:
-        return (step + 1) / settings.warmup_steps
-    return max(0.0, (settings.steps - step) / max(1, settings.steps - settings.warmup_steps))
-
-
-def _summary(step: int, steps: int, values: dict[str, float]) -> str:
-    left = (steps - step) * values["seconds_per_step"]
-    figures = "  ".join(f"{name} {value:.4f}" for name, value in values.items())
-    return f"{step}/{steps}  {figures}  {left / 60:.0f} min left"

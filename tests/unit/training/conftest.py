@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from inter2former.config import TinyViTConfig, preset
-from inter2former.data.folder import FolderDataset
+from inter2former.data.folder import open_folder
 from inter2former.model.inter2former import Inter2Former
 from inter2former.training.crops import CropSampler
 from inter2former.training.embedding_cache import EmbeddingCache
@@ -58,7 +58,7 @@ def settings():
 @pytest.fixture
 def make_sampler(make_folder, tmp_path):
     """Makes a sampler of two photos of discs, with embeddings of a network: `make_sampler(network, settings)`."""
-    dataset = FolderDataset(make_folder())
+    dataset = open_folder(make_folder())
 
     def make(network, settings):
         cache = EmbeddingCache(tmp_path / "cache", network.encoder, size=settings.size)

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from inter2former.checkpoint import load_tensors
+from inter2former.model.moe import HybridMoE
 from inter2former.training.loop import Trainer
 from inter2former.training.state import RunState
 
@@ -23,17 +24,28 @@ class StopsAt:
     def batch(self, step, *, rank=0, processes=1):
         if step == self.step:
             signal.raise_signal(self.number)
-        return self.sampler.batch(step)
+        return self.sampler.batch(step, rank=rank, processes=processes)
+
+
+class LiveSource:
+    """The crops of a sampler without their embeddings."""
+
+    def __init__(self, sampler):
+        self.sampler = sampler
+
+    def batch(self, step, *, rank=0, processes=1):
+        return self.sampler.batch(step, rank=rank, processes=processes)._replace(embedding=None)
 
 
 @pytest.fixture
 def train(new_network, make_sampler, settings, tmp_path):
     """Trains in a folder: `train(name, stop, **changes of settings)`; returns the trainer and what it reported."""
 
-    def call(name, stop=None, number=signal.SIGTERM, **changes):
+    def call(name, stop=None, number=signal.SIGTERM, live=False, **changes):
         chosen = dataclasses.replace(settings, **changes)
         network = new_network()
         sampler = make_sampler(network, chosen)
+        sampler = LiveSource(sampler) if live else sampler
         sampler = sampler if stop is None else StopsAt(sampler, stop, number)
         trainer, reported = Trainer(network, sampler, chosen, tmp_path / name), []
         trainer.run(reported.append)
@@ -104,8 +116,9 @@ def test_a_network_that_wants_blue_first_is_refused(network, make_sampler, setti
 
 def test_the_encoder_stays_and_the_rest_moves(train, new_network):
     trainer, reported = train("run")
-    assert len(reported) == 4
-    assert reported[-1].startswith("4/4  mask ")
+    assert [(report.step, report.steps) for report in reported] == [(step, 4) for step in (1, 2, 3, 4)]
+    assert str(reported[-1]).startswith("mask ")
+    assert str(reported[-1]).endswith("  0 min left")
     start, end = new_network().state_dict(), trainer.network.state_dict()
     moved = {key for key, value in end.items() if not torch.equal(value, start[key])}
     parts = {key.partition(".")[0] for key in end}
@@ -116,3 +129,79 @@ def test_the_loss_goes_down_on_two_discs(train, tmp_path):
     train("run", steps=15, max_extra_clicks=0, box_probability=0.0)
     losses = [entry["mask"] for entry in log_of(tmp_path / "run")]
     assert sum(losses[-3:]) < 0.8 * sum(losses[:3])
+
+
+def moved_parts(trainer, network):
+    start, end = network.state_dict(), trainer.network.state_dict()
+    return {key.partition(".")[0] for key, value in end.items() if not torch.equal(value, start[key])}
+
+
+def test_live_batches_are_encoded_by_a_frozen_encoder(train, new_network):
+    trainer, _ = train("run", live=True, live_share=1.0, steps=2)
+    assert "encoder" not in moved_parts(trainer, new_network())
+
+
+def test_the_encoder_is_trained_where_it_has_a_rate(train, new_network, tmp_path):
+    changes = {"live": True, "live_share": 1.0, "encoder_learning_rate": 1e-3, "steps": 2}
+    trainer, _ = train("whole", **changes)
+    assert "encoder" in moved_parts(trainer, new_network())
+    still = {
+        name
+        for name, value in new_network().encoder.state_dict().items()
+        if torch.equal(value, trainer.network.encoder.state_dict()[name])
+    }
+    assert not still
+    train("parts", stop=0, **changes)
+    resumed, _ = train("parts", **changes)
+    torch.testing.assert_close(resumed.network.state_dict(), trainer.network.state_dict(), rtol=0, atol=0)
+
+
+def gradient_of(trainer):
+    """The gradient of the first step, before it is clipped."""
+    for group in trainer.adamw.optimiser.param_groups:
+        group["params"] = []
+    trainer.settings = dataclasses.replace(trainer.settings, clip_norm=1e9)
+    trainer._one_step()
+    return torch.cat([p.grad.flatten() for p in trainer.adamw.trained if p.grad is not None])
+
+
+def test_pieces_add_up_to_the_mean_over_their_batches(monkeypatch, new_network, make_sampler, settings, tmp_path):
+    # The bias that balances the experts moves once per piece, which changes the choice of the second.
+    monkeypatch.setattr(HybridMoE, "balance_rate", 0.0)
+    chosen = dataclasses.replace(settings, accumulate=2)
+    sampler = make_sampler(new_network(), chosen)
+    pieces = [sampler.batch(0, rank=rank, processes=2) for rank in (0, 1)]
+    assert [len(piece.image) for piece in pieces] == [1, 1]
+    trainer = Trainer(new_network(), sampler, chosen, tmp_path / "pieces")
+    found = gradient_of(trainer)
+    expected = []
+    for number, piece in enumerate(pieces):
+        alone = Trainer(new_network(), sampler, chosen, tmp_path / str(number))
+        parts = alone.losses(piece, 0, piece=number)
+        sum(parts[name] for name in ("mask", "coarse", "commitment")).backward()
+        gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in alone.adamw.trained]
+        expected.append(torch.cat([gradient.flatten() for gradient in gradients]))
+    assert found.shape == expected[0].shape
+    torch.testing.assert_close(found, (expected[0] + expected[1]) / 2, rtol=1e-4, atol=1e-6)
+
+
+def test_bfloat16_learns_nearly_the_same(train, tmp_path):
+    changes = {"live": True, "live_share": 1.0, "encoder_learning_rate": 1e-3, "steps": 2}
+    train("single", **changes)
+    trainer, _ = train("half", bfloat16=True, **changes)
+    assert all(value.dtype == torch.float32 for value in trainer.network.parameters())
+    losses = [[entry["mask"] for entry in log_of(tmp_path / name)] for name in ("single", "half")]
+    assert losses[0] != losses[1]
+    assert losses[1][0] == pytest.approx(losses[0][0], rel=0.02)
+    assert losses[1][1] == pytest.approx(losses[0][1], rel=0.2)  # after a step of the optimiser
+
+
+def test_a_run_of_an_earlier_version_goes_on(train, tmp_path):
+    train("run", stop=1)
+    path = tmp_path / "run" / "settings.json"
+    values = json.loads(path.read_text())
+    for name in ("accumulate", "live_share", "bfloat16", "kept_states"):
+        del values[name]
+    path.write_text(json.dumps(values))
+    resumed, _ = train("run")
+    assert resumed.step == 4
