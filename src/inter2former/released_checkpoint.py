@@ -20,7 +20,7 @@ from torch import Tensor
 from inter2former.checkpoint import load_tensors, save_tensors
 from inter2former.config import ModelConfig, WindowedViTConfig, preset
 from inter2former.errors import WeightsError
-from inter2former.model.canny import gaussian_taps
+from inter2former.kernels.reference import gaussian_taps
 from inter2former.model.layers import rotary_frequencies
 from inter2former.released_keys import FILTERS, FREQUENCIES, STEP, ReleasedTensor, released_tensors, rename
 

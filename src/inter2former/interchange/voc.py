@@ -33,7 +33,7 @@ def palette() -> list[int]:
 
 
 def write(export: Export) -> None:
-    """Write SegmentationObject/ and SegmentationClass/ PNGs, labels.txt and ImageSets/Segmentation/trainval.txt.
+    """Write SegmentationObject/ and SegmentationClass/ PNG files, labels.txt and ImageSets/Segmentation/trainval.txt.
 
     A pixel belongs to one object: the one in front. 0 is background; 255, which VOC uses for undecided, is not used.
     """

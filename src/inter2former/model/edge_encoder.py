@@ -8,9 +8,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from inter2former import kernels
 from inter2former.config import PIXEL_MEAN, PIXEL_STD, EdgeConfig
-from inter2former.model.canny import canny_maps, colour_planes
-from inter2former.model.layers import PlaneNorm
+from inter2former.model.canny import canny_maps
+from inter2former.model.layers import PlaneNorm, stacked
 from inter2former.model.winograd import WinogradConvolution
 
 __all__ = ["EdgeEncoder", "ResidualBlock"]
@@ -77,10 +78,9 @@ class EdgeEncoder(nn.Module):
 
     def planes(self, image: Tensor) -> Tensor:
         """The (B, 5, H, W) planes that the net sees, from the normalised image."""
-        pixels = ((image * self.std + self.mean) / 255).clamp(0, 1)
         if self.config.planes == "colour":
-            return colour_planes(pixels, image)
-        maps = canny_maps(pixels)
+            return stacked([kernels.colour_planes(sample, self.mean.flatten(), self.std.flatten()) for sample in image])
+        maps = canny_maps(((image * self.std + self.mean) / 255).clamp(0, 1))
         planes = torch.cat((maps.magnitude, maps.orientation, maps.thin, maps.thresholded, maps.early), dim=1)
         return F.normalize(planes.flatten(2), dim=-1, eps=1e-12).view_as(planes)
 

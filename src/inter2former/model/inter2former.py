@@ -18,6 +18,7 @@ from inter2former.config import DecoderConfig, ModelConfig
 from inter2former.model.attention import attention
 from inter2former.model.boundary import TokenSplit, select_boundary_tokens
 from inter2former.model.edge_encoder import EdgeEncoder
+from inter2former.model.edge_terms import edge_terms
 from inter2former.model.image_encoder import image_encoder
 from inter2former.model.layers import ChannelNorm
 from inter2former.model.moe import feed_forward
@@ -112,8 +113,11 @@ class Inter2Former(nn.Module):
             image: (B, 3, H, W) normalised; H and W are multiples of 16.
         """
         features = self.encoder(image)
-        edges = self.edge_encoder(image, features.skips)
-        return self.prepared(EncodedImage(self.embedding_norm(features.embedding), edges))
+        embedding = self.embedding_norm(features.embedding)
+        if self.upsampling.crops_are_exact and self.config.edges.norm == "none":
+            stages = self.upsampling.convolutions[::-1]
+            return EncodedImage(embedding, edge_terms(self.edge_encoder, stages, image, features.skips))
+        return self.prepared(EncodedImage(embedding, self.edge_encoder(image, features.skips)))
 
     def prepared(self, encoded: EncodedImage) -> EncodedImage:
         """An encoded image with edge maps, which training works on, made ready for `decode`."""

@@ -127,6 +127,11 @@ class LocalUpsampling(nn.Module):
         config = self.config
         return config.upsampling_norm == "token" and config.interpolation == "bilinear" and config.box_halo >= REACH
 
+    @property
+    def convolutions(self) -> list[nn.Conv2d]:
+        """Those of the stages, coarse to fine."""
+        return [stage.conv for stage in self.upsamplers if isinstance(stage, Upsampler)]
+
     def prepare(self, edges: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         """What inference reads of an image's edge maps; computed once per image.
 
@@ -140,8 +145,7 @@ class LocalUpsampling(nn.Module):
         """
         if not self.crops_are_exact:
             return edges
-        pairs = zip(self.upsamplers, edges, strict=True)
-        return tuple(stage.conv(edge).contiguous() for stage, edge in pairs if isinstance(stage, Upsampler))
+        return tuple(layer(edge).contiguous() for layer, edge in zip(self.convolutions, edges, strict=True))
 
     def upsample_all(self, x: Tensor, edges: tuple[Tensor, ...]) -> Tensor:
         """Upsample the whole grid with edge maps, as in training: (B, C, h, w) to (B, 1, 16h, 16w)."""

@@ -33,7 +33,7 @@ from inter2former.session.prediction import OUTSIDE, Prediction, stability
 from inter2former.session.regions import excluded_plane, lasso_plane, reduced_patch, scribble_patches
 from inter2former.session.verdicts import verdicts
 
-__all__ = ["State", "advance", "beginning"]
+__all__ = ["State", "advance", "beginning", "since_mask"]
 
 StateMap = NDArray[np.uint8]
 BoolArray = NDArray[np.bool_]
@@ -92,7 +92,7 @@ def advance(
         return _given(encoding.frame, prompt, prompts, clock)
     if isinstance(prompt, Stroke):
         return _painted(encoding.frame, before, previous, prompt, prompts, clock)
-    said = _since_mask(prompts)
+    said = since_mask(prompts)
     places = verdicts(said, encoding.frame, before.painting)
     excluded = excluded_plane(said, encoding.frame, engine.network.config.clicks)
     reference_map = _stamped(engine, encoding.frame, before.known.unpack(), prompt, first=len(prompts) == 1)
@@ -131,7 +131,7 @@ class _Clock:
         return MappingProxyType({**self.laps, "total": total, "encode": self.encode})
 
 
-def _since_mask(prompts: tuple[Prompt, ...]) -> tuple[Prompt, ...]:
+def since_mask(prompts: tuple[Prompt, ...]) -> tuple[Prompt, ...]:
     """The prompts that are still in force: a given mask replaces all before it."""
     for index in range(len(prompts) - 1, -1, -1):
         if isinstance(prompts[index], MaskPrompt):
@@ -240,7 +240,7 @@ def _prediction(
     clock: _Clock,
 ) -> Prediction:
     mask.flags.writeable = False
-    clicks = tuple(prompt for prompt in _since_mask(prompts) if isinstance(prompt, Click))
+    clicks = tuple(prompt for prompt in since_mask(prompts) if isinstance(prompt, Click))
     return Prediction(
         mask, score, clicks, answer.contradicted, clock.timings, prompts, answer.logits, answer.box, frame
     )

@@ -40,7 +40,7 @@ def convolution(source, into, out, kernel=3, **settings):
 
 
 def edge_net(height, width):
-    """A net of the edge encoder's shape: residual blocks, a coarser level, a map with ones, a map with channels last."""
+    """A net like the edge encoder: residual blocks, a coarser level, a map with ones and channels last."""
     torch.manual_seed(height + 1000 * width)
     skip = torch.randn(height // 2, width // 2, 8).permute(2, 0, 1)
     return (

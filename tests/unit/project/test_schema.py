@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import lru_cache
 from importlib.resources import files
 
 import numpy as np
@@ -30,6 +31,7 @@ PROMPTS = (
 )
 
 
+@lru_cache
 def validator(name):
     text = files("inter2former").joinpath("project", "schema", f"{name}-1.schema.json").read_text("utf-8")
     return fastjsonschema.compile(json.loads(text))
