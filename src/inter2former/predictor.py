@@ -21,7 +21,7 @@ from inter2former.config import STRIDE
 from inter2former.errors import HistoryError, ImageNotSetError
 from inter2former.frame import WorkingFrame
 from inter2former.images import load_image
-from inter2former.model.inter2former import EncodedImage, Inter2Former
+from inter2former.model.inter2former import Inter2Former
 from inter2former.prompt import Lasso, MaskPrompt, Points, Prompt, Scribble, Stroke
 from inter2former.session.engine import Engine
 from inter2former.session.prediction import Prediction
@@ -289,10 +289,6 @@ class Predictor:
     @property
     def _network(self) -> Inter2Former:
         return self.engine.network
-
-    @property
-    def _encoded(self) -> EncodedImage:
-        return self._require_session().encoding.encoded
 
     @property
     def _frame(self) -> WorkingFrame:
