@@ -32,7 +32,7 @@ demo: $(RUN_STAMP) ## install, then segment the bundled photo by clicks and writ
 	@echo "This machine:    $(BIN)/inter2former doctor"
 
 test: $(DEV_STAMP) ## run the tests; more by hand: make test ARGS="-m slow"
-	$(BIN)/python -m pytest $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist worksteal $(ARGS)
 
 lint: $(DEV_STAMP) ## check style, format, types and spelling
 	$(BIN)/ruff check .
