@@ -34,8 +34,9 @@ struct Rows {
 
 class Strip {
  public:
-  Strip(const ColourPlanes& job, float* scratch, int64_t first)
-      : job_(job), pitch_(Pitch(job)), row_(scratch + 9 * kHeld * pitch_ + kMargin) {
+  // Makes the rows [first, last).
+  Strip(const ColourPlanes& job, float* scratch, int64_t first, int64_t last)
+      : job_(job), first_(first), last_(last), pitch_(Pitch(job)), row_(scratch + 9 * kHeld * pitch_ + kMargin) {
     across_ = Made(scratch, first - 4);
     blurred_ = Made(scratch + 3 * kHeld * pitch_, first - 2);
     gradient_ = Made(scratch + 6 * kHeld * pitch_, first - 1);
@@ -44,17 +45,13 @@ class Strip {
   static int64_t Pitch(const ColourPlanes& job) { return RoundUp(job.width, 16) + 2 * kMargin + 16; }
   static int64_t Floats(const ColourPlanes& job) { return (9 * kHeld + 1) * Pitch(job); }
 
-  // Writes one row of all planes.
+  // Writes the planes that are made of the row's neighbours; those of the image itself are written when it is read.
   void Run(int64_t y) {
     const float* magnitude[3];
     for (int64_t d = 2; d >= 0; --d) magnitude[d] = Gradient(y + d - 1, 0);
     const float *across = Gradient(y, 1), *down = Gradient(y, 2);
     const int64_t plane = job_.height * job_.width;
     float* out = job_.planes + y * job_.width;
-    for (int64_t c = 0; c < 3; ++c) {
-      const float* in = job_.image + c * job_.channel + y * job_.row;
-      for (int64_t x = 0; x < job_.width; ++x) out[c * plane + x] = in[x * job_.column];
-    }
     for (int64_t x = 0; x < job_.width; x += kWidth) {
       const auto at = [&](int64_t row, int64_t right) { return Load(magnitude[row] + x + right); };
       const Vec own = at(1, 0), dx = Load(across + x), dy = Load(down + x);
@@ -127,6 +124,10 @@ class Strip {
       } else {
         for (int64_t x = 0; x < job_.width; ++x) pixels[x] = in[x * job_.column];
       }
+      if (y >= first_ && y < last_) {
+        float* out = job_.planes + (c * job_.height + y) * job_.width;
+        std::memcpy(out, pixels, static_cast<size_t>(job_.width) * sizeof(float));
+      }
       const Vec deviation = Set(job_.deviation[c]), mean = Set(job_.mean[c]), whole = Set(255.0f);
       for (int64_t x = 0; x < job_.width; x += kWidth)
         Store(pixels + x, Min(Max((Load(pixels + x) * deviation + mean) / whole, Set(0.0f)), Set(1.0f)));
@@ -141,7 +142,7 @@ class Strip {
   }
 
   const ColourPlanes& job_;
-  int64_t pitch_;
+  int64_t first_, last_, pitch_;
   float* row_;
   Rows across_, blurred_, gradient_;
 };
@@ -153,9 +154,9 @@ void MakeColourPlanes(const ColourPlanes& job) {
   constexpr int64_t kRowsAtOnce = 64;
   const Buffer memory(job.threads * Strip::Floats(job));
   ParallelFor((job.height + kRowsAtOnce - 1) / kRowsAtOnce, job.threads, [&](int64_t task, int worker) {
-    const int64_t first = task * kRowsAtOnce;
-    Strip strip(job, memory.data() + worker * Strip::Floats(job), first);
-    for (int64_t y = first; y < LeastOf(first + kRowsAtOnce, job.height); ++y) strip.Run(y);
+    const int64_t first = task * kRowsAtOnce, last = LeastOf(first + kRowsAtOnce, job.height);
+    Strip strip(job, memory.data() + worker * Strip::Floats(job), first, last);
+    for (int64_t y = first; y < last; ++y) strip.Run(y);
   });
 }
 
