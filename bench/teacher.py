@@ -13,7 +13,7 @@ import sys
 
 from inter2former.data.layouts import open_dataset
 from inter2former.evaluation.job import Job
-from inter2former.evaluation.runner import evaluate_here, evaluate_in_processes, share_of_threads, tasks_of
+from inter2former.evaluation.runner import evaluate_here, evaluate_in_processes, tasks_of
 from inter2former.evaluation.segmenters.choice import MobileSamFactory
 from inter2former.evaluation.summary import Summary, summarise
 
@@ -33,7 +33,7 @@ def main() -> int:
     parser.add_argument("--weights", required=True, help="a .safetensors file in the MobileSAM layout")
     parser.add_argument("--every", type=int, default=1, help="only every Nth image")
     parser.add_argument("--workers", type=int, default=1)
-    parser.add_argument("--threads", type=int, help="of all processes together")
+    parser.add_argument("--threads", type=int, default=1, help="of each process (1)")
     options = parser.parse_args()
     summary = measured(options)
     stated = STATED.get(summary.dataset, {})
@@ -58,8 +58,7 @@ def measured(options: argparse.Namespace) -> Summary:
     job = Job(dataset, MobileSamFactory(options.weights))
     engine = evaluate_here if options.workers == 1 else evaluate_in_processes
     records = []
-    threads = share_of_threads(options.threads, options.workers)
-    for record in engine(job, tasks_of(len(dataset)), options.workers, threads):
+    for record in engine(job, tasks_of(len(dataset)), options.workers, options.threads):
         records.append(record)
         print(f"{len(records)} of about {len(dataset)}: {record.id}", file=sys.stderr, flush=True)
     return summarise(dataset.name, records, job.clicks)

@@ -41,11 +41,12 @@ def add_parser(subparsers: Subparsers[argparse.ArgumentParser]) -> None:
         "--seeds", type=int, default=1, metavar="N", help="simulated users per object, where they differ"
     )
     parser.add_argument("--model", default="ours", help="ours, mobilesam:FILE or transformers:NAME_OR_FOLDER (ours)")
-    parser.add_argument("--device", default="cpu", help="where our network runs, as torch names it (cpu)")
     parser.add_argument("--every", type=int, default=1, metavar="N", help="only every Nth image")
     parser.add_argument("--limit", type=int, metavar="N", help="only the first N images")
     parser.add_argument("--shard", type=_shard, default=(1, 1), metavar="I/N", help="only the Ith of N parts")
-    parser.add_argument("--workers", type=int, default=1, metavar="N", help="processes (1); they share the threads")
+    parser.add_argument(
+        "--workers", type=int, default=1, metavar="N", help="processes (1), each with --threads threads"
+    )
     parser.add_argument("--engine", default="local", choices=sorted(ENGINES), help="where the processes run (local)")
     parser.add_argument("--embeddings", metavar="DIR", help="keep image embeddings there between runs")
     parser.add_argument("--strict-data", action="store_true", help="stop at the first object that cannot be evaluated")
@@ -56,7 +57,7 @@ def add_parser(subparsers: Subparsers[argparse.ArgumentParser]) -> None:
         "--merge", nargs="+", type=Path, metavar=("OUT", "RUN"), help="only join the shards RUN... into the folder OUT"
     )
     add_report_options(parser)
-    add_predictor_options(parser)
+    add_predictor_options(parser, threads=1)
     parser.set_defaults(run=run)
 
 

@@ -14,7 +14,7 @@ from inter2former.evaluation.job import Job, Task
 from inter2former.evaluation.protocol import protocol_named
 from inter2former.evaluation.records import Record, SessionRecord
 from inter2former.evaluation.run_folder import RunWriter
-from inter2former.evaluation.runner import ENGINES, Engine, evaluate_here, share_of_threads, tasks_of
+from inter2former.evaluation.runner import ENGINES, Engine, evaluate_here, tasks_of
 from inter2former.evaluation.segmenters.choice import segmenter_factory
 from inter2former.evaluation.summary import Summary, summarise, summarise_run
 
@@ -33,18 +33,22 @@ def evaluated(options: argparse.Namespace) -> Summary:
             raise ValueError(f"--{name} is {value}; it must be at least 1")
     job = _job(options)
     images = len(tasks_of(len(job.dataset), shard=options.shard))
-    threads = share_of_threads(options.threads, options.workers)
     with ExitStack() as stack:
         writer, after = None, None
         if options.out is not None:
             header = run_header(
-                job, options.protocol, images=images, threads=threads, workers=options.workers, shard=options.shard
+                job,
+                options.protocol,
+                images=images,
+                threads=options.threads,
+                workers=options.workers,
+                shard=options.shard,
             )
             writer = stack.enter_context(RunWriter(options.out, header))
             if (finished := writer.finished).index >= 0:
                 after = Task(finished.index, finished.sessions, finished.problems)
         tasks = tasks_of(len(job.dataset), shard=options.shard, after=after)
-        records = _engine(options)(job, tasks, options.workers, threads)
+        records = _engine(options)(job, tasks, options.workers, options.threads)
         records = _watched(records, stack.enter_context(ProgressBar(len(tasks), "images")), job.clicks)
         if writer is None:
             return summarise(job.dataset.name, records, job.clicks, job.protocol)

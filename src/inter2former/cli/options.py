@@ -25,14 +25,21 @@ def add_command(
     )
 
 
-def add_predictor_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options that choose the network and how it runs."""
+def add_predictor_options(parser: argparse.ArgumentParser, *, threads: int | None = None) -> None:
+    """Add the options that choose the network and how it runs.
+
+    Args:
+        parser: of the command.
+        threads: how many are used where none are asked for; None: as many as there are cores.
+    """
     parser.add_argument(
         "--preset", default="inter2former-t", metavar="NAME", help=f"the network: {', '.join(sorted(PRESETS))}"
     )
     parser.add_argument("--weights", metavar="FILE", help="a .safetensors file; default: the weights of the package")
     parser.add_argument("--size", type=int, default=1024, metavar="PX", help="working size of the longest side (1024)")
-    parser.add_argument("--threads", type=int, metavar="N", help="threads; default: as many as there are cores")
+    usual = "as many as there are cores" if threads is None else f"{threads}, for the same results everywhere"
+    parser.add_argument("--threads", type=int, default=threads, metavar="N", help=f"threads; default: {usual}")
+    parser.add_argument("--device", default="cpu", metavar="NAME", help="where the network runs: cpu or cuda (cpu)")
 
 
 def make_predictor(options: argparse.Namespace) -> Predictor:
@@ -41,4 +48,6 @@ def make_predictor(options: argparse.Namespace) -> Predictor:
     Raises:
         ValueError, WeightsError: as `Predictor`.
     """
-    return Predictor(options.preset, weights=options.weights, size=options.size, threads=options.threads)
+    return Predictor(
+        options.preset, weights=options.weights, size=options.size, threads=options.threads, device=options.device
+    )

@@ -24,7 +24,7 @@ def merge_runs(folders: Sequence[Path], out: Path) -> RunHeader:
         folders: all shards, each finished.
         out: where the joined run goes; must not hold a run.
     Returns:
-        the header of the joined run. Where processors or numbers of threads and processes differed, it says so.
+        the header of the joined run. Where processors or numbers of processes differed, it says so.
     Raises:
         RunError: the runs do not belong together, one is missing, twice there or not finished, or `out` holds a run.
     """
@@ -81,12 +81,11 @@ def _check_records(folders: Sequence[Path], headers: Sequence[RunHeader]) -> Non
 
 def _joined(headers: Sequence[RunHeader]) -> RunHeader:
     first = headers[0]
-    threads, workers = {header.threads for header in headers}, {header.workers for header in headers}
+    workers = {header.workers for header in headers}
     return dataclasses.replace(
         first,
         objects=sum(header.objects for header in headers),
         settings={name: value for name, value in first.settings.items() if name != "shard"},
         cpu=", ".join(sorted({header.cpu for header in headers})),
-        threads=threads.pop() if len(threads) == 1 else 0,
         workers=workers.pop() if len(workers) == 1 else 0,
     )

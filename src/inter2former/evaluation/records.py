@@ -50,7 +50,7 @@ class RunHeader:
         settings: what else shapes the result: clicks, clicker, seeds, working size, and the shard of several.
         versions: of Python, inter2former and the libraries.
         cpu: the processor's name.
-        threads: threads per process; 0 where merged runs differed.
+        threads: threads per process; they shape the last bits of the logits.
         workers: processes; 0 where merged runs differed.
     """
 

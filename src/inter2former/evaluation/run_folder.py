@@ -43,7 +43,7 @@ HEADER_FILE = "run.json"
 RECORDS_FILE = "records.jsonl"
 
 # These shape times, or say where things lay, but not what came of them.
-_FREE = frozenset({"cpu", "threads", "workers", "embeddings", "folder"})
+_FREE = frozenset({"cpu", "workers", "embeddings", "folder"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,8 +171,8 @@ def differing_field(first: RunHeader, second: RunHeader, *, but: frozenset[str] 
         second: another.
         but: fields and settings that may differ too.
     Returns:
-        such as "settings.clicks is 20 there and 5 here"; None: the runs belong together. The processor, the numbers of
-        threads and processes, kept embeddings and the place of the data set may differ.
+        such as "settings.clicks is 20 there and 5 here"; None: the runs belong together. The processor, the number of
+        processes, kept embeddings and the place of the data set may differ.
     """
     for name in (field.name for field in dataclasses.fields(RunHeader)):
         if name in _FREE | but:

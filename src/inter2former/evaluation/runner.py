@@ -1,12 +1,17 @@
 """A data set through the click loop, here, in several processes or on a Ray cluster; the records are the same.
 
 They come in the data set's order whatever the number of processes, and no more images are in hand at a time than the
-processes can soon take, so memory does not grow with the data set.
+processes can soon take, so memory does not grow with the data set. Each process has a number of threads that does not
+depend on how many processes there are: sums over another number of threads are rounded otherwise in their last bits,
+which once in a while moves a pixel.
 """
 
 from __future__ import annotations
 
 import multiprocessing
+import os
+import signal
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
@@ -14,14 +19,13 @@ from concurrent.futures.process import BrokenProcessPool
 from typing import TypeVar
 
 import cv2
-import torch
 
 from inter2former.errors import RunError
 from inter2former.evaluation.job import ImageEvaluator, Job, Task
 from inter2former.evaluation.ray_engine import evaluate_on_ray
 from inter2former.evaluation.records import Record
 
-__all__ = ["ENGINES", "Engine", "evaluate_here", "evaluate_in_processes", "share_of_threads", "tasks_of"]
+__all__ = ["ENGINES", "Engine", "evaluate_here", "evaluate_in_processes", "tasks_of"]
 
 Result = TypeVar("Result")
 Engine = Callable[[Job, Iterable[Task], int, int], Iterator[Record]]
@@ -45,11 +49,6 @@ def tasks_of(images: int, *, shard: tuple[int, int] = (1, 1), after: Task | None
     if after is None:
         return [Task(index) for index in indices]
     return [after if index == after.index else Task(index) for index in indices if index >= after.index]
-
-
-def share_of_threads(threads: int | None, workers: int) -> int:
-    """Threads of each process: together as many as asked for, or as torch would use, and at least one each."""
-    return max(1, (threads or torch.get_num_threads()) // workers)
 
 
 def evaluate_here(job: Job, tasks: Iterable[Task], workers: int, threads: int) -> Iterator[Record]:
@@ -99,11 +98,26 @@ _evaluator: ImageEvaluator | Exception | None = None
 
 def _start(job: Job, threads: int) -> None:
     global _evaluator  # a process pool hands state to its tasks in no other way
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interruption is the business of the process that started this one
+    _die_with_parent()
     cv2.setNumThreads(threads)
     try:
         _evaluator = ImageEvaluator(job, threads)
     except Exception as error:  # one that leaves here would break the pool without a word of why
         _evaluator = error
+
+
+def _die_with_parent() -> None:
+    """End this process as soon as the one that started it is killed; it would wait for tasks for ever."""
+    parent = multiprocessing.parent_process()
+
+    def wait() -> None:
+        assert parent is not None
+        parent.join()
+        os._exit(1)
+
+    if parent is not None:
+        threading.Thread(target=wait, daemon=True).start()
 
 
 def _evaluate(task: Task) -> list[Record]:

@@ -43,9 +43,9 @@ def test_shards_joined_are_the_whole_run(evaluate, tmp_path):
 
 def test_machines_may_differ(evaluate, tmp_path):
     one, two = evaluate("one", (1, 2)), evaluate("two", (2, 2))
-    write_header(two, dataclasses.replace(read_header(two), cpu="another", threads=8, workers=3))
+    write_header(two, dataclasses.replace(read_header(two), cpu="another", workers=3))
     header = merge_runs([one, two], tmp_path / "joined")
-    assert (header.threads, header.workers) == (0, 0)
+    assert (header.threads, header.workers) == (1, 0)
     assert header.cpu == ", ".join(sorted([read_header(one).cpu, "another"]))
 
 

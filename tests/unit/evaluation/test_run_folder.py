@@ -113,6 +113,7 @@ def test_what_is_finished_of_the_last_image(tmp_path):
         ({"protocol_hash": "0"}, "protocol_hash"),
         ({"weights_hash": "ffff"}, "weights_hash"),
         ({"segmenter": "sam"}, "segmenter"),
+        ({"threads": 1}, "threads is 2 there and 1 here"),
         ({"settings": {"clicks": 5, "clicker": "deepest", "size": 1024}}, "settings.clicks is 4 there and 5 here"),
         ({"settings": {"clicks": 4, "clicker": "deepest"}}, "settings.size is 1024 there and null here"),
         ({"versions": {"python": "3.11.2", "torch": "2.14.0"}}, "versions.torch"),
@@ -128,7 +129,7 @@ def test_another_run_is_refused_by_the_field(tmp_path, changes, named):
 def test_what_shapes_only_times_may_change(tmp_path):
     write(tmp_path)
     settings = {**header().settings, "embeddings": True, "folder": "elsewhere"}
-    with RunWriter(tmp_path, header(cpu="another", threads=9, workers=4, settings=settings)) as writer:
+    with RunWriter(tmp_path, header(cpu="another", workers=4, settings=settings)) as writer:
         assert writer.finished.count == 5
 
 

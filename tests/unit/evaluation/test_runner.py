@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import signal
 import subprocess
 import sys
@@ -23,7 +24,6 @@ from inter2former.evaluation.runner import (
     _few_at_a_time,
     evaluate_here,
     evaluate_in_processes,
-    share_of_threads,
     tasks_of,
 )
 
@@ -39,12 +39,6 @@ def test_tasks_and_shards():
     for shard in ((0, 3), (4, 3)):
         with pytest.raises(ValueError, match=f"shard is {shard[0]}/3"):
             tasks_of(8, shard=shard)
-
-
-def test_threads_are_shared_out():
-    assert share_of_threads(8, 3) == 2
-    assert share_of_threads(1, 4) == 1
-    assert share_of_threads(None, 1) >= 1
 
 
 def test_only_a_few_are_begun_ahead():
@@ -76,6 +70,7 @@ def test_two_processes_give_the_same_200_records(tmp_path):
 
 def test_what_goes_wrong_in_a_process_is_said(tmp_path, monkeypatch, torch_threads):
     monkeypatch.setattr(runner, "_evaluator", None)
+    monkeypatch.setattr(runner.signal, "signal", lambda *arguments: None)
     dataset = write_dataset(tmp_path / "set", 2)
     runner._start(Job(dataset, PainterFactory(radius=-1)), cv2.getNumThreads())
     with pytest.raises(ValueError, match="radius is -1; it must be >= 0"):
@@ -127,6 +122,41 @@ def test_a_killed_run_goes_on_and_ends_as_if_nothing_had_been(tmp_path):
     assert [timeless(r) for r in read_records(killed / "run")] == [timeless(r) for r in read_records(calm / "run")]
     again = (killed / "log").read_text().count("session") - begun
     assert again == (calm / "log").read_text().count("session") - finished
+
+
+MANY = """
+import sys
+from pathlib import Path
+from inter2former.data.layouts import open_dataset
+from inter2former.evaluation.job import Job
+from inter2former.evaluation.runner import evaluate_in_processes, tasks_of
+from tests.unit.evaluation.fakes import PainterFactory
+if __name__ == "__main__":
+    root = Path(sys.argv[1])
+    job = Job(open_dataset(root / "set"), PainterFactory(delay=0.2, log=str(root / "log")), clicks=50)
+    for record in evaluate_in_processes(job, tasks_of(4), 2, 1):
+        pass
+"""
+
+
+@pytest.mark.slow
+def test_processes_of_a_killed_run_end_too(tmp_path):
+    write_dataset(tmp_path / "set", 4)
+    (tmp_path / "many.py").write_text(MANY)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    process = subprocess.Popen([sys.executable, str(tmp_path / "many.py"), str(tmp_path)], env=environment)
+    deadline = time.monotonic() + 120
+    while not ((tmp_path / "log").exists() and (tmp_path / "log").read_text().count("session") == 2):
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    assert len(children) >= 2
+    process.kill()
+    process.wait()
+    while any(Path(f"/proc/{child}/exe").exists() for child in children):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 @pytest.mark.slow
