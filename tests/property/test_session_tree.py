@@ -88,7 +88,7 @@ def walk(session, steps):
 
 
 @pytest.mark.parametrize("budget", [0, 40_000, 1 << 20])
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(steps=st.lists(moves, max_size=12))
 def test_the_way_does_not_matter_nor_what_is_forgotten(budget, steps):
     engine = PaperEngine()
@@ -118,7 +118,7 @@ def test_a_whole_list_is_the_same_as_one_by_one(steps, data):
         assert session.prompts == wanted[: count - 1]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(given=st.lists(prompts, max_size=10))
 def test_painted_pixels_stay_as_painted(given):
     engine = PaperEngine()
@@ -144,7 +144,7 @@ def test_painted_pixels_stay_as_painted(given):
         np.testing.assert_array_equal(logits > 0, mask)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(given=st.lists(st.one_of(clicks, scribbles, boxes, strokes), max_size=8))
 def test_evidence_is_kept_until_later_evidence_is_near(given):
     engine = PaperEngine()
@@ -183,7 +183,7 @@ def painted(x, y, said):
     return False
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(prompt=prompts)
 def test_prompts_go_through_json(prompt):
     assert prompt_from_json(prompt_to_json(prompt)) == prompt

@@ -15,6 +15,7 @@ from inter2former.benchmark.counting import count_operations
 from inter2former.benchmark.scene import Scene
 from inter2former.benchmark.stages import boundary_share, click_stages
 from inter2former.config import STRIDE, ModelConfig, TinyViTConfig
+from inter2former.device import full_precision, usable_device
 from inter2former.model.inter2former import EncodedImage, Inter2Former
 
 __all__ = ["AblationRow", "ablation_rows", "measure_ablation"]
@@ -64,7 +65,9 @@ def ablation_rows(config: ModelConfig) -> dict[str, ModelConfig]:
     return rows
 
 
-def measure_ablation(config: ModelConfig, *, size: int, share: float, repeats: int) -> Iterator[AblationRow]:
+def measure_ablation(
+    config: ModelConfig, *, size: int, share: float, repeats: int, device: str = "cpu"
+) -> Iterator[AblationRow]:
     """Measure every row with random weights, on random embeddings: the cost does not depend on what they say.
 
     Args:
@@ -72,20 +75,24 @@ def measure_ablation(config: ModelConfig, *, size: int, share: float, repeats: i
         size: side of the square image in pixels.
         share: side of the object's box over the side of the image.
         repeats: of every stage, after one call that does not count.
+        device: where it is measured.
     Yields:
         the rows, as soon as each is measured.
+    Raises:
+        ValueError: there is no such device.
     """
-    side = size + -size % STRIDE
-    with torch.inference_mode(), torch.random.fork_rng():
+    side, place = size + -size % STRIDE, usable_device(device)
+    with torch.inference_mode(), full_precision(place), torch.random.fork_rng():
         torch.manual_seed(0)
-        encoded = _random_image(config, side)
+        encoded = _random_image(config, side, place)
         for name, changed in ablation_rows(config).items():
             torch.manual_seed(0)
             # The encoder does not run at a click: the small one is quickly made.
             network = Inter2Former(dataclasses.replace(changed, encoder=TinyViTConfig())).eval().requires_grad_(False)
+            network = network.to(place)
             scene = Scene.of(changed, side=side, share=share)
             stages = click_stages(network, network.prepared(encoded), scene)
-            reference_map = scene.reference_map(changed)
+            reference_map = scene.reference_map(changed).to(place)
             # What stands for the native kernel among the reference ones is dense; the module itself is not.
             counted = stages | {"prompt embedding": partial(network.prompt_embedding, reference_map)}
             yield AblationRow(
@@ -97,12 +104,13 @@ def measure_ablation(config: ModelConfig, *, size: int, share: float, repeats: i
             )
 
 
-def _random_image(config: ModelConfig, side: int) -> EncodedImage:
+def _random_image(config: ModelConfig, side: int, device: torch.device) -> EncodedImage:
     width, tokens = config.decoder.width, side // STRIDE
     edges = tuple(
-        torch.randn(1, width // 4**level, tokens * 2 ** (level + 1), tokens * 2 ** (level + 1)) for level in range(4)
+        torch.randn(1, width // 4**level, tokens * 2 ** (level + 1), tokens * 2 ** (level + 1), device=device)
+        for level in range(4)
     )
-    return EncodedImage(torch.randn(1, width, tokens, tokens), edges)
+    return EncodedImage(torch.randn(1, width, tokens, tokens, device=device), edges)
 
 
 def _parameters(network: Inter2Former) -> int:

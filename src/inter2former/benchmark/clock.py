@@ -10,6 +10,8 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+import torch
+
 __all__ = ["median_milliseconds", "peak_memory_gib", "processor", "take_turns"]
 
 
@@ -22,7 +24,7 @@ def take_turns(functions: Mapping[str, Callable[[], object]], repeats: int) -> d
     """Median times of several calls that take turns, so that what else the machine does meets all of them alike.
 
     Args:
-        functions: the calls, by name.
+        functions: the calls, by name; what they leave a GPU to do is waited for.
         repeats: of each, after one round that does not count.
     Returns:
         milliseconds by name.
@@ -32,6 +34,8 @@ def take_turns(functions: Mapping[str, Callable[[], object]], repeats: int) -> d
         for name, function in functions.items():
             started = time.perf_counter()
             function()
+            if torch.cuda.is_initialized():
+                torch.cuda.synchronize()
             if round_:
                 times[name].append(time.perf_counter() - started)
     return {name: 1000 * statistics.median(each) for name, each in times.items()}

@@ -15,6 +15,7 @@ from inter2former.benchmark.clock import median_milliseconds, peak_memory_gib, p
 from inter2former.benchmark.scene import Scene, photo_like
 from inter2former.benchmark.stages import boundary_share, click_stages, encode_stages
 from inter2former.config import STRIDE, preset
+from inter2former.device import full_precision
 from inter2former.frame import WorkingFrame, resize_to_working
 from inter2former.model.inter2former import Inter2Former
 from inter2former.model.normalise import normalised_input
@@ -58,33 +59,35 @@ class SessionTimes:
         return dataclasses.asdict(self)
 
 
-def random_engine(name: str, *, size: int) -> Engine:
+def random_engine(name: str, *, size: int, device: str = "cpu") -> Engine:
     """A network with random weights, to measure a preset that none come with.
 
     Args:
         name: of the preset.
         size: working size in pixels.
+        device: where it runs.
     Raises:
-        ValueError: an unknown preset, or a size out of range.
+        ValueError: an unknown preset, a size out of range, or no such device.
     """
     with torch.random.fork_rng():
         torch.manual_seed(0)
         network = Inter2Former(preset(name)).eval().requires_grad_(False)
-    return Engine(network.to(memory_format=torch.channels_last), size=size)  # type: ignore[call-overload]
+    network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return Engine(network, size=size, device=device)
 
 
 def measure_session(engine: Engine, name: str, *, repeats: int, shares: tuple[float, ...]) -> SessionTimes:
     """Time encoding, the first click and later clicks.
 
     Args:
-        engine: whose working size is the side of the image; on the CPU.
+        engine: whose working size is the side of the image.
         name: of its preset.
         repeats: of every stage, after one call that does not count.
         shares: sides of the objects' boxes over the side of the image.
     """
     image = photo_like(engine.size)
     encoding = engine.encode(image)
-    with torch.inference_mode():
+    with torch.inference_mode(), full_precision(engine.device):
         return SessionTimes(
             processor(),
             name,
@@ -106,7 +109,7 @@ def _encode_times(engine: Engine, image: NDArray[np.uint8], repeats: int) -> dic
             resize_to_working(image, frame), stride=STRIDE, channel_order=config.channel_order, padding=config.padding
         )
 
-    stages = encode_stages(engine.network, prepare())
+    stages = encode_stages(engine.network, prepare().to(engine.device))
     return take_turns({"resize and normalise": prepare, **stages, "total": lambda: engine.encode(image)}, repeats)
 
 

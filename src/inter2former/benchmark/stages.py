@@ -36,12 +36,12 @@ def click_stages(network: Inter2Former, encoded: EncodedImage, scene: Scene) -> 
     """What runs at a click, from the reference map to logits in the box of the scene's object.
 
     Args:
-        network: in inference, on the CPU.
+        network: in inference.
         encoded: from its `encode`, of a square image as large as the scene.
         scene: the object and the click.
     """
     decoder = network.config.decoder
-    reference_map = scene.reference_map(network.config)
+    reference_map = scene.reference_map(network.config).to(encoded.embedding.device)
     split = TokenSplit.of(select_boundary_tokens(reference_map, rule=decoder.boundary, stride=STRIDE))
     x = network.prompt_embedding.add_to(encoded.embedding, reference_map)
     blocks = [block for block in network.blocks if isinstance(block, HybridBlock)]

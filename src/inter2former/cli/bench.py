@@ -75,7 +75,7 @@ def session_table(times: SessionTimes) -> str:
 def _run_session(options: argparse.Namespace) -> int:
     _set_threads(options.threads)
     if options.random_weights:
-        engine = random_engine(options.preset, size=options.size)
+        engine = random_engine(options.preset, size=options.size, device=options.device)
     else:
         engine = make_predictor(options).engine
     shares = SHARES if options.box is None else (options.box,)
@@ -88,7 +88,9 @@ def _run_ablation(options: argparse.Namespace) -> int:
     _set_threads(options.threads)
     share = 0.5 if options.box is None else options.box
     rows = []
-    for row in measure_ablation(preset(options.preset), size=options.size, share=share, repeats=options.repeats):
+    config = preset(options.preset)
+    measured = measure_ablation(config, size=options.size, share=share, repeats=options.repeats, device=options.device)
+    for row in measured:
         rows.append(row)
         if sys.stderr.isatty():
             print(f"\r{row.name:<40}", end="", file=sys.stderr, flush=True)
@@ -98,6 +100,7 @@ def _run_ablation(options: argparse.Namespace) -> int:
         "size": options.size,
         "box": share,
         "threads": torch.get_num_threads(),
+        "device": options.device,
         "kernels": kernels.active(),
     }
     if options.json:

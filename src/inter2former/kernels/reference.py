@@ -173,8 +173,10 @@ def expert_mlp(
         (M, C).
     """
     order = expert.argsort(stable=True)
-    # Not bincount, which makes a GPU wait twice before this does once, for the sizes of the groups.
-    groups = expert.new_zeros(len(weights[0])).index_add_(0, expert, torch.ones_like(expert)).tolist()
+    # Not bincount, for which a GPU is waited for twice more; once is needed, for the sizes of the groups.
+    count = len(weights[0])
+    sizes = expert.new_zeros(count).index_add_(0, expert, torch.ones_like(expert))
+    groups = [len(expert)] if count == 1 else sizes.tolist()
     outputs = []
     for index, group in enumerate(tokens[order].split(groups)):
         if len(group):

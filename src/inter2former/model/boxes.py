@@ -66,10 +66,15 @@ def tight_box(mask: Tensor) -> Box | None:
     Returns:
         the box, or None when no cell is True.
     """
-    rows, columns = mask.any(1).nonzero()[:, 0].tolist(), mask.any(0).nonzero()[:, 0].tolist()
-    if not rows:
+    height, width = mask.shape
+    # One transfer: on a GPU each is a wait.
+    marked = torch.cat((mask.any(0), mask.any(1))).tolist()
+    if True not in marked:
         return None
-    return Box(columns[0], rows[0], columns[-1] + 1, rows[-1] + 1)
+    columns, rows = marked[:width], marked[width:]
+    return Box(
+        columns.index(True), rows.index(True), width - columns[::-1].index(True), height - rows[::-1].index(True)
+    )
 
 
 def prompt_box(reference_map: Tensor, *, stride: int) -> Box:

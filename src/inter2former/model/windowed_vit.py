@@ -126,7 +126,7 @@ class ShiftedWindowBlock(nn.Module):
         """Map the tokens (B, T, C) of all grids to the same shape."""
         layouts = self.attention.layouts(grids)
         fill = self.attention.packed_padding()
-        if torch.is_grad_enabled():
+        if torch.is_grad_enabled() or tokens.device.type != "cpu":
             return self._transform(tokens, layouts, fill)
         # A row of windows depends on nothing outside of it, and is small enough to stay in the cache from the first
         # norm to the last sum.

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from inter2former.checkpoint import load_weights, shipped_weights
 from inter2former.config import STRIDE, preset
+from inter2former.device import full_precision, usable_device
 from inter2former.frame import WorkingBox, WorkingFrame, resize_to_working
 from inter2former.model.inter2former import EncodedImage, Inter2Former
 from inter2former.model.normalise import normalised_input
@@ -55,11 +56,11 @@ class Engine:
             size: the image's longest side in the network's input, in pixels, 16..4096.
             device: where the network runs, as torch names it.
         Raises:
-            ValueError: a size out of range.
+            ValueError: a size out of range, or no such device.
         """
         WorkingFrame.fit(1, 1, size=size, stride=STRIDE)
         self.size = size
-        self.device = torch.device(device)
+        self.device = usable_device(device)
         self.network = network.to(self.device)
 
     @classmethod
@@ -79,7 +80,7 @@ class Engine:
             size: the image's longest side in the network's input, in pixels, 16..4096.
             device: where the network runs, as torch names it.
         Raises:
-            ValueError: an unknown preset, or a size out of range.
+            ValueError: an unknown preset, a size out of range, or no such device.
             WeightsError: the weights are missing or do not fit.
         """
         config = preset(name)
@@ -108,7 +109,7 @@ class Engine:
         )
         if report is not None:
             report("embed")
-        with torch.inference_mode():
+        with torch.inference_mode(), full_precision(self.device):
             encoded = self.network.encode(network_input.to(self.device))
         return Encoding(frame, encoded, time.perf_counter() - started)
 
@@ -122,7 +123,7 @@ class Engine:
             mask logits (bottom - top, right - left) float32 in a box, and the box in working pixels; outside it there
             is background.
         """
-        with torch.inference_mode():
+        with torch.inference_mode(), full_precision(self.device):
             plane = torch.from_numpy(reference_map)[None, None].to(self.device)
             local = self.network.decode(encoding.encoded, plane)[0]
             logits = local.logits.float().cpu().numpy()

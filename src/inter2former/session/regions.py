@@ -16,6 +16,9 @@ __all__ = ["excluded_plane", "lasso_plane", "reduced_patch", "scribble_patches"]
 
 BoolArray = NDArray[np.bool_]
 
+# From everywhere there is the centre of a pixel this near, so that the thinnest scribble leaves a mark.
+_REACHES_A_CENTRE = 0.7072
+
 
 def scribble_patches(scribble: Scribble, frame: WorkingFrame, outer_radius: float) -> tuple[Patch, Patch]:
     """Draw a scribble at the working size.
@@ -28,7 +31,7 @@ def scribble_patches(scribble: Scribble, frame: WorkingFrame, outer_radius: floa
         the line as thick as it was drawn, and the line with its band.
     """
     line = _scaled(scribble.points, frame)
-    radius = max(scribble.radius * frame.content_width / frame.width, 0.5)
+    radius = max(scribble.radius * frame.content_width / frame.width, _REACHES_A_CENTRE)
     size = frame.padded_width, frame.padded_height
     return paint_line(line, radius, *size), paint_line(line, radius + outer_radius, *size)
 

@@ -8,6 +8,8 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, distributed, nn
 
+from inter2former.device import usable_device
+
 __all__ = ["any_process", "average_gradients", "join", "own_device", "process_count", "process_rank"]
 
 
@@ -23,13 +25,7 @@ def own_device(name: str) -> torch.device:
     Raises:
         ValueError: there is no such device here.
     """
-    try:
-        device = torch.device(f"cuda:{os.environ.get('LOCAL_RANK', '0')}" if name == "cuda" else name)
-        torch.empty(1, device=device)
-    # What torch raises depends on how it was built.
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise ValueError(f"cannot compute on the device {name!r}: {str(error).splitlines()[0]}; use cpu") from error
-    return device
+    return usable_device(f"cuda:{os.environ.get('LOCAL_RANK', '0')}" if name == "cuda" else name)
 
 
 def process_rank() -> int:

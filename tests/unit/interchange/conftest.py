@@ -35,12 +35,11 @@ def put(project, path, objects):
     """Give an image objects of (label name or None, mask)."""
     record = project.identify(path)
     ids = {label.name: label.id for label in project.labels}
-    for name, mask in objects:
-        item = ObjectRecord(
-            record.next_object, ids.get(name), MaskPrompt.of(mask), (), True, False, "2026-01-01T00:00:00.000Z", ""
-        )
-        record = project.change(path, changes.put_object(item))
-    return record
+    items = [
+        ObjectRecord(number, ids.get(name), MaskPrompt.of(mask), (), True, False, "2026-01-01T00:00:00.000Z", "")
+        for number, (name, mask) in enumerate(objects, record.next_object)
+    ]
+    return project.change(path, *(changes.put_object(item) for item in items)) if items else record
 
 
 def objects_of(project):
