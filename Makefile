@@ -41,7 +41,7 @@ lint: $(DEV_STAMP) ## check style, format, types and spelling
 	$(BIN)/typos
 
 bench: $(RUN_STAMP) ## time every stage on this machine
-	$(BIN)/python bench/latency.py $(ARGS)
+	$(BIN)/inter2former bench $(ARGS)
 
 clean: ## remove build output, caches and the demo's pictures; keeps the virtual environment
 	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis outputs/demo-mask.png outputs/demo-overlay.png

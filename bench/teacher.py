@@ -20,7 +20,6 @@ from inter2former.evaluation.summary import Summary, summarise
 COLUMNS = ("noc85", "noc90", "noc95", "nof90", "nof95", "iou_1", "iou_3", "iou_5", "iou_20", "boundary_iou_5")
 
 # Measured once with other code, on all objects; by the name of the data set's folder.
-# Their boundary IoU takes ignored pixels out of both masks before boundaries are drawn; only GrabCut has any.
 STATED = {
     "grabcut": dict(zip(COLUMNS, (2.08, 2.38, 4.34, 0, 3, 0.679, 0.906, 0.957, 0.980, 0.882), strict=True)),
     "davis345": dict(zip(COLUMNS, (5.90, 9.48, 16.61, 117, 257, 0.627, 0.805, 0.853, 0.892, 0.750), strict=True)),

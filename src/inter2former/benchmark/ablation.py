@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import torch
@@ -92,14 +91,12 @@ def measure_ablation(
             network = network.to(place)
             scene = Scene.of(changed, side=side, share=share)
             stages = click_stages(network, network.prepared(encoded), scene)
-            reference_map = scene.reference_map(changed).to(place)
-            # What stands for the native kernel among the reference ones is dense; the module itself is not.
-            counted = stages | {"prompt embedding": partial(network.prompt_embedding, reference_map)}
+            times = take_turns({stage: part.run for stage, part in stages.items()}, repeats)
             yield AblationRow(
                 name,
                 _parameters(network),
-                {stage: count_operations(call) for stage, call in counted.items()},
-                take_turns(stages, repeats),
+                {stage: count_operations(part.counted or part.run) for stage, part in stages.items()},
+                {stage: time.median for stage, time in times.items()},
                 boundary_share(network, scene),
             )
 

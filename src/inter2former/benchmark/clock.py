@@ -4,30 +4,46 @@ from __future__ import annotations
 
 import platform
 import resource
-import statistics
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 
-__all__ = ["median_milliseconds", "peak_memory_gib", "processor", "take_turns"]
+__all__ = ["Milliseconds", "peak_memory_gib", "processor", "spread", "take_turns", "times_of"]
 
 
-def median_milliseconds(function: Callable[[], object], repeats: int) -> float:
-    """Median time of a call over `repeats` calls, after one that does not count."""
+@dataclass(frozen=True, slots=True)
+class Milliseconds:
+    """What a call takes.
+
+    Attributes:
+        median: of all repeats.
+        low: a quarter of the repeats took less.
+        high: a quarter of the repeats took more.
+    """
+
+    median: float
+    low: float
+    high: float
+
+
+def times_of(function: Callable[[], object], repeats: int) -> Milliseconds:
+    """Times of a call over `repeats` calls, after one that does not count."""
     return take_turns({"": function}, repeats)[""]
 
 
-def take_turns(functions: Mapping[str, Callable[[], object]], repeats: int) -> dict[str, float]:
-    """Median times of several calls that take turns, so that what else the machine does meets all of them alike.
+def take_turns(functions: Mapping[str, Callable[[], object]], repeats: int) -> dict[str, Milliseconds]:
+    """Times of several calls that take turns, so that what else the machine does meets all of them alike.
 
     Args:
         functions: the calls, by name; what they leave a GPU to do is waited for.
         repeats: of each, after one round that does not count.
     Returns:
-        milliseconds by name.
+        the times by name.
     """
     times: dict[str, list[float]] = {name: [] for name in functions}
     for round_ in range(repeats + 1):
@@ -37,8 +53,14 @@ def take_turns(functions: Mapping[str, Callable[[], object]], repeats: int) -> d
             if torch.cuda.is_initialized():
                 torch.cuda.synchronize()
             if round_:
-                times[name].append(time.perf_counter() - started)
-    return {name: 1000 * statistics.median(each) for name, each in times.items()}
+                times[name].append(1000 * (time.perf_counter() - started))
+    return {name: spread(each) for name, each in times.items()}
+
+
+def spread(milliseconds: Sequence[float]) -> Milliseconds:
+    """Median and quartiles of some times, at least one."""
+    low, median, high = np.percentile(milliseconds, [25, 50, 75])
+    return Milliseconds(float(median), float(low), float(high))
 
 
 def peak_memory_gib() -> float:

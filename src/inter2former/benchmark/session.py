@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-import statistics
 import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from inter2former.benchmark.clock import median_milliseconds, peak_memory_gib, processor, take_turns
+from inter2former.benchmark.clock import Milliseconds, peak_memory_gib, processor, spread, take_turns, times_of
+from inter2former.benchmark.roofline import Floor, Rates, Stage, floor_of, measured_rates
 from inter2former.benchmark.scene import Scene, photo_like
 from inter2former.benchmark.stages import boundary_share, click_stages, encode_stages
 from inter2former.config import STRIDE, preset
@@ -23,25 +24,50 @@ from inter2former.prompt import Click, MaskPrompt
 from inter2former.session.engine import Encoding, Engine
 from inter2former.session.tree import Session
 
-__all__ = ["SessionTimes", "measure_session", "random_engine"]
+__all__ = ["SessionTimes", "StageTimes", "measure_session", "random_engine"]
 
 SHARES = (0.05, 0.25, 0.5, 0.75, 0.95)
 """Sides of the objects' boxes over the side of the image."""
 
 
 @dataclass(frozen=True, slots=True)
+class StageTimes:
+    """What a stage takes, and the least that it could.
+
+    Attributes:
+        time: on this machine.
+        floor: of its operations and bytes; None where they were not counted.
+    """
+
+    time: Milliseconds
+    floor: Floor | None = None
+
+    @property
+    def share(self) -> float | None:
+        """The floor over the time, 0..1: how near the stage comes to the machine's limits."""
+        return None if self.floor is None else self.floor.milliseconds / self.time.median
+
+    def to_dict(self) -> dict[str, object]:
+        """The values as JSON holds them."""
+        floor = {} if self.floor is None else {"floor": self.floor.to_dict(), "share": self.share}
+        return dataclasses.asdict(self.time) | floor
+
+
+@dataclass(frozen=True, slots=True)
 class SessionTimes:
-    """What a session takes on this machine; times are medians in milliseconds.
+    """What a session takes on this machine.
 
     Attributes:
         machine: the processor's name.
         preset: the network.
         size: side of the image in pixels, which is square: the worst case of its working size.
         threads: of PyTorch.
-        encode: once per image, by stage.
-        first_click: the first click on an image.
+        rates: what the machine did at its best just before.
+        encode: once per image, by stage; `total` is the whole.
+        first_click: the first click on an image, from the call to the mask.
         clicks: a later click by stage, for objects whose box has the share of the side that is the key, in percent;
-            `boundary share` among them is no time but the boundary tokens over all tokens.
+            `total` is the whole, from the call to the mask at the image's size.
+        boundary_shares: boundary tokens over all tokens at these clicks, 0..1.
         peak_memory_gib: the most memory that the process held.
     """
 
@@ -49,14 +75,26 @@ class SessionTimes:
     preset: str
     size: int
     threads: int
-    encode: dict[str, float]
-    first_click: float
-    clicks: dict[str, dict[str, float]]
+    rates: Rates
+    encode: dict[str, StageTimes]
+    first_click: StageTimes
+    clicks: dict[str, dict[str, StageTimes]]
+    boundary_shares: dict[str, float]
     peak_memory_gib: float
 
     def to_dict(self) -> dict[str, object]:
-        """The values as JSON holds them."""
-        return dataclasses.asdict(self)
+        """The values as JSON holds them, times in milliseconds."""
+        plain = {name: getattr(self, name) for name in ("machine", "preset", "size", "threads", "peak_memory_gib")}
+        return plain | {
+            "rates": self.rates._asdict(),
+            "encode": {name: stage.to_dict() for name, stage in self.encode.items()},
+            "first_click": self.first_click.to_dict(),
+            "clicks": {
+                share: {name: stage.to_dict() for name, stage in stages.items()}
+                for share, stages in self.clicks.items()
+            },
+            "boundary_shares": self.boundary_shares,
+        }
 
 
 def random_engine(name: str, *, size: int, device: str = "cpu") -> Engine:
@@ -87,20 +125,28 @@ def measure_session(engine: Engine, name: str, *, repeats: int, shares: tuple[fl
     """
     image = photo_like(engine.size)
     encoding = engine.encode(image)
+    rates = measured_rates(engine.device)
+    scenes = {f"{share:.0%}": _scene(engine, encoding, share) for share in shares}
     with torch.inference_mode(), full_precision(engine.device):
         return SessionTimes(
             processor(),
             name,
             engine.size,
             torch.get_num_threads(),
-            _encode_times(engine, image, repeats),
+            rates,
+            _encode_times(engine, image, rates, repeats),
             _first_click_time(engine, encoding, repeats),
-            {f"{share:.0%}": _click_times(engine, encoding, share, repeats) for share in shares},
+            {share: _click_times(engine, encoding, scene, rates, repeats) for share, scene in scenes.items()},
+            {share: boundary_share(engine.network, scene) for share, scene in scenes.items()},
             peak_memory_gib(),
         )
 
 
-def _encode_times(engine: Engine, image: NDArray[np.uint8], repeats: int) -> dict[str, float]:
+def _scene(engine: Engine, encoding: Encoding, share: float) -> Scene:
+    return Scene.of(engine.network.config, side=STRIDE * encoding.encoded.embedding.shape[2], share=share)
+
+
+def _encode_times(engine: Engine, image: NDArray[np.uint8], rates: Rates, repeats: int) -> dict[str, StageTimes]:
     config = engine.network.config
     frame = WorkingFrame.fit(image.shape[1], image.shape[0], size=engine.size, stride=STRIDE)
 
@@ -110,18 +156,18 @@ def _encode_times(engine: Engine, image: NDArray[np.uint8], repeats: int) -> dic
         )
 
     stages = encode_stages(engine.network, prepare().to(engine.device))
-    return take_turns({"resize and normalise": prepare, **stages, "total": lambda: engine.encode(image)}, repeats)
+    first, last = {"resize and normalise": prepare}, {"total": lambda: engine.encode(image)}
+    return _measured(first, stages, last, rates, repeats)
 
 
-def _first_click_time(engine: Engine, encoding: Encoding, repeats: int) -> float:
+def _first_click_time(engine: Engine, encoding: Encoding, repeats: int) -> StageTimes:
     middle = engine.size // 2
     # A new session each time: a session remembers what it has answered.
-    return median_milliseconds(lambda: Session(engine, encoding).add(Click(middle, middle, True)), repeats)
+    return StageTimes(times_of(lambda: Session(engine, encoding).add(Click(middle, middle, True)), repeats))
 
 
-def _click_times(engine: Engine, encoding: Encoding, share: float, repeats: int) -> dict[str, float]:
+def _click_times(engine: Engine, encoding: Encoding, scene: Scene, rates: Rates, repeats: int) -> dict[str, StageTimes]:
     network = engine.network
-    scene = Scene.of(network.config, side=STRIDE * encoding.encoded.embedding.shape[2], share=share)
     object_ = MaskPrompt.of(scene.mask[: engine.size, : engine.size])
 
     def later_click() -> float:
@@ -131,8 +177,20 @@ def _click_times(engine: Engine, encoding: Encoding, share: float, repeats: int)
         session.add(scene.click)
         return 1000 * (time.perf_counter() - started)
 
-    stages = {"reference map": lambda: scene.prompt(network.config)} | click_stages(network, encoding.encoded, scene)
-    times = take_turns(stages, repeats)
+    first = {"reference map": lambda: scene.prompt(network.config)}
+    times = _measured(first, click_stages(network, encoding.encoded, scene), {}, rates, repeats)
     later_click()
-    times["total"] = statistics.median(later_click() for _ in range(repeats))
-    return times | {"boundary share": boundary_share(network, scene)}
+    return times | {"total": StageTimes(spread([later_click() for _ in range(repeats)]))}
+
+
+def _measured(
+    first: Mapping[str, Callable[[], object]],
+    stages: dict[str, Stage],
+    last: Mapping[str, Callable[[], object]],
+    rates: Rates,
+    repeats: int,
+) -> dict[str, StageTimes]:
+    """Time calls and stages in turns, and count the stages."""
+    floors = {name: floor_of(stage, rates) for name, stage in stages.items()}
+    times = take_turns({**first, **{name: stage.run for name, stage in stages.items()}, **last}, repeats)
+    return {name: StageTimes(taken, floors.get(name)) for name, taken in times.items()}

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from functools import partial
 
 from torch import Tensor
 
+from inter2former.benchmark.roofline import Stage
 from inter2former.benchmark.scene import Scene
 from inter2former.config import STRIDE
 from inter2former.model.boundary import TokenSplit, select_boundary_tokens
+from inter2former.model.boxes import Box
 from inter2former.model.inter2former import EncodedImage, HybridBlock, Inter2Former
 
 __all__ = ["boundary_share", "click_stages", "encode_stages"]
 
-Stages = dict[str, Callable[[], object]]
 
-
-def encode_stages(network: Inter2Former, image: Tensor) -> Stages:
+def encode_stages(network: Inter2Former, image: Tensor) -> dict[str, Stage]:
     """What runs once per image.
 
     Args:
@@ -24,15 +24,13 @@ def encode_stages(network: Inter2Former, image: Tensor) -> Stages:
         image: (1, 3, H, W) normalised; H and W are multiples of 16.
     """
     skips = network.encoder(image).skips
-    edges = network.edge_encoder(image, skips)
     return {
-        "image encoder": lambda: network.encoder(image),
-        "edge encoder": lambda: network.edge_encoder(image, skips),
-        "edge terms": lambda: network.upsampling.prepare(edges),
+        "image encoder": Stage(lambda: network.encoder(image), (image, network.encoder)),
+        "edge terms": Stage(lambda: network.edge_terms(image, skips), (image, *skips, network.edge_encoder)),
     }
 
 
-def click_stages(network: Inter2Former, encoded: EncodedImage, scene: Scene) -> Stages:
+def click_stages(network: Inter2Former, encoded: EncodedImage, scene: Scene) -> dict[str, Stage]:
     """What runs at a click, from the reference map to logits in the box of the scene's object.
 
     Args:
@@ -51,19 +49,39 @@ def click_stages(network: Inter2Former, encoded: EncodedImage, scene: Scene) -> 
         before.append(block.feed_forward.add_to(between[-1], block.norm2, split))
     tokens = before.pop().transpose(1, 2).unflatten(2, split.flags.shape[1:])
     box = scene.box(network.config)
+    attentions, feed_forwards = [block.attention for block in blocks], [block.feed_forward for block in blocks]
     return {
-        "boundary tokens": lambda: TokenSplit.of(
-            select_boundary_tokens(reference_map, rule=decoder.boundary, stride=STRIDE)
+        "boundary tokens": Stage(
+            lambda: TokenSplit.of(select_boundary_tokens(reference_map, rule=decoder.boundary, stride=STRIDE)),
+            (reference_map,),
         ),
-        "prompt embedding": lambda: network.prompt_embedding.add_to(encoded.embedding, reference_map),
-        "attention": lambda: [
-            block.attention.add_to(y, block.norm1, split) for block, y in zip(blocks, before, strict=True)
-        ],
-        "feed-forward": lambda: [
-            block.feed_forward.add_to(y, block.norm2, split) for block, y in zip(blocks, between, strict=True)
-        ],
-        "upsampling": lambda: network.upsampling.upsample_box(tokens, encoded.edges, box),
+        "prompt embedding": Stage(
+            lambda: network.prompt_embedding.add_to(encoded.embedding, reference_map),
+            (encoded.embedding, reference_map, network.prompt_embedding),
+            # What stands for the native kernel among the reference ones is dense; the module itself is not.
+            counted=partial(network.prompt_embedding, reference_map),
+        ),
+        "attention": Stage(
+            lambda: [block.attention.add_to(y, block.norm1, split) for block, y in zip(blocks, before, strict=True)],
+            (*before, *attentions),
+        ),
+        "feed-forward": Stage(
+            lambda: [
+                block.feed_forward.add_to(y, block.norm2, split) for block, y in zip(blocks, between, strict=True)
+            ],
+            (*between, *feed_forwards),
+        ),
+        "upsampling": Stage(
+            lambda: network.upsampling.upsample_box(tokens, encoded.edges, box),
+            (*_in_box(tokens, encoded.edges, box), network.upsampling),
+        ),
     }
+
+
+def _in_box(tokens: Tensor, edges: tuple[Tensor, ...], box: Box) -> list[Tensor]:
+    """What lies in a box of tokens, which is all that upsampling has to read."""
+    scaled = [box.scaled(2**level) for level in range(len(edges) + 1)]
+    return [maps[:, :, part.rows, part.columns] for maps, part in zip((tokens, *edges), scaled, strict=True)]
 
 
 def boundary_share(network: Inter2Former, scene: Scene) -> float:

@@ -5,17 +5,22 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from pathlib import Path
 
 import torch
 
 from inter2former import kernels
-from inter2former.benchmark.ablation import AblationRow, measure_ablation
+from inter2former.benchmark.ablation import measure_ablation
 from inter2former.benchmark.clock import processor
-from inter2former.benchmark.session import SHARES, SessionTimes, measure_session, random_engine
-from inter2former.cli.options import Subparsers, add_command, add_predictor_options, make_predictor
+from inter2former.benchmark.picture import session_picture
+from inter2former.benchmark.scene import photo_like
+from inter2former.benchmark.session import SHARES, measure_session, random_engine
+from inter2former.cli.bench_tables import ablation_table, peer_table, session_table
+from inter2former.cli.options import Subparsers, add_command, add_predictor_options, make_predictor, set_threads
 from inter2former.config import preset
+from inter2former.evaluation.peers import PeerLatency, measure_peers, mobile_sam_peers, transformers_peers
 
-__all__ = ["add_parser", "run", "session_table"]
+__all__ = ["add_parser", "run"]
 
 
 def add_parser(subparsers: Subparsers[argparse.ArgumentParser]) -> None:
@@ -24,7 +29,8 @@ def add_parser(subparsers: Subparsers[argparse.ArgumentParser]) -> None:
         subparsers,
         "bench",
         "time every stage of a session on this machine, or with --ablation what each part of the method costs",
-        "inter2former bench --size 1024 --threads 2\n  inter2former bench --ablation --preset inter2former-b --box 0.5",
+        "inter2former bench --threads 2 --peers mobile_sam.safetensors --plot bench.svg\n"
+        "  inter2former bench --ablation --preset inter2former-b --box 0.5",
     )
     parser.add_argument(
         "--ablation",
@@ -38,6 +44,15 @@ def add_parser(subparsers: Subparsers[argparse.ArgumentParser]) -> None:
     parser.add_argument(
         "--random-weights", action="store_true", help="for a preset without weights; what a click finds is then chance"
     )
+    parser.add_argument(
+        "--peers",
+        nargs="?",
+        const="",
+        metavar="FILE",
+        help="time other segmenters in the same run: transformers' with random weights, and with a .safetensors file "
+        "in the MobileSAM layout that network under torch, ONNX Runtime and OpenVINO (extra: peers)",
+    )
+    parser.add_argument("--plot", metavar="FILE.svg", help="also draw the result")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     add_predictor_options(parser)
     parser.set_defaults(run=run)
@@ -54,38 +69,44 @@ def run(options: argparse.Namespace) -> int:
         raise ValueError(f"--repeats is {options.repeats}; it must be at least 1")
     if options.box is not None and not 0 < options.box <= 1:
         raise ValueError(f"--box is {options.box}; it must be a share of the side, above 0 and at most 1")
+    if options.ablation and (options.peers is not None or options.plot):
+        raise ValueError("--ablation compares rows of one network; leave out --peers and --plot")
     if options.weights and (options.ablation or options.random_weights):
         raise ValueError("--weights has no use here, the weights are random; leave it out")
     return _run_ablation(options) if options.ablation else _run_session(options)
 
 
-def session_table(times: SessionTimes) -> str:
-    """The times as lines of text, in milliseconds."""
-    lines = [f"{times.preset} at {times.size} px, {times.threads} threads, {times.machine}", "encode"]
-    lines += [f"    {stage:<24}{figure:10.4g} ms" for stage, figure in times.encode.items()]
-    lines.append(f"first click                 {times.first_click:10.4g} ms")
-    for share, stages in times.clicks.items():
-        lines.append(f"later click, box of {share} of the side")
-        for stage, figure in stages.items():
-            lines.append(f"    {stage:<24}{figure:10.4g}" + ("" if stage == "boundary share" else " ms"))
-    lines.append(f"peak memory                 {times.peak_memory_gib:10.3g} GiB")
-    return "\n".join(lines)
-
-
 def _run_session(options: argparse.Namespace) -> int:
-    _set_threads(options.threads)
+    set_threads(options.threads)
     if options.random_weights:
         engine = random_engine(options.preset, size=options.size, device=options.device)
     else:
         engine = make_predictor(options).engine
     shares = SHARES if options.box is None else (options.box,)
     times = measure_session(engine, options.preset, repeats=options.repeats, shares=shares)
-    print(json.dumps(times.to_dict() | {"kernels": kernels.active()}) if options.json else session_table(times))
+    peers, missing = ({}, {}) if options.peers is None else _measured_peers(options)
+    if options.plot is not None:
+        Path(options.plot).write_text(session_picture(times, peers), encoding="utf-8")
+    if options.json:
+        rows = {name: peer.to_dict() for name, peer in peers.items()}
+        print(json.dumps(times.to_dict() | {"kernels": kernels.active(), "peers": rows, "missing_peers": missing}))
+    else:
+        print(session_table(times))
+        print(peer_table(peers, missing), end="")
     return 0
 
 
+def _measured_peers(options: argparse.Namespace) -> tuple[dict[str, PeerLatency], dict[str, str]]:
+    threads = torch.get_num_threads()
+    # Those of transformers have one size only.
+    peers = transformers_peers(threads=threads) if options.size == 1024 else {}
+    if options.peers:
+        peers |= mobile_sam_peers(options.peers, size=options.size, threads=threads)
+    return measure_peers(peers, photo_like(options.size), repeats=options.repeats)
+
+
 def _run_ablation(options: argparse.Namespace) -> int:
-    _set_threads(options.threads)
+    set_threads(options.threads)
     share = 0.5 if options.box is None else options.box
     rows = []
     config = preset(options.preset)
@@ -106,31 +127,5 @@ def _run_ablation(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps(facts | {"rows": [row.to_dict() for row in rows]}))
     else:
-        print(_ablation_table(rows, facts))
+        print(ablation_table(rows, facts))
     return 0
-
-
-def _set_threads(threads: int | None) -> None:
-    if threads is not None:
-        if threads < 1:
-            raise ValueError(f"threads is {threads}; it must be at least 1")
-        torch.set_num_threads(threads)
-
-
-def _ablation_table(rows: list[AblationRow], facts: dict[str, object]) -> str:
-    stages = list(rows[0].milliseconds)
-    width = max(len(row.name) for row in rows)
-    header = f"{'':<{width}}  parameters  boundary  " + "  ".join(f"{stage:>18}" for stage in (*stages, "one click"))
-    lines = [
-        f"{facts['preset']} at {facts['size']} px, object's box {facts['box']:.0%} of the side, "
-        f"{facts['threads']} threads, {facts['machine']}",
-        "Each stage: billions of operations in matrix products, convolutions and attention (counted; 2 for a product "
-        "and its sum), median milliseconds.",
-        header,
-    ]
-    for row in rows:
-        cells = [(row.operations[stage], row.milliseconds[stage]) for stage in stages]
-        cells.append((sum(row.operations.values()), sum(row.milliseconds.values())))
-        figures = "  ".join(f"{count / 1e9:8.2f}  {time:8.1f}" for count, time in cells)
-        lines.append(f"{row.name:<{width}}  {row.parameters:10d}  {row.boundary_share:8.1%}  {figures}")
-    return "\n".join(lines)

@@ -7,11 +7,12 @@ reported with the sentence that says what to install.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TypeAlias
+from typing import ClassVar, TypeAlias
 
 import numpy as np
 import torch
@@ -48,10 +49,16 @@ class PeerLatency:
         decoder: of that, the prompt encoder and mask decoder alone.
     """
 
+    STAGES: ClassVar = ("encode", "encoder", "click", "decoder")
+
     encode: Latency
     encoder: Latency
     click: Latency
     decoder: Latency
+
+    def to_dict(self) -> dict[str, object]:
+        """The values as JSON holds them, times in seconds."""
+        return dataclasses.asdict(self)
 
 
 def mobile_sam_peers(weights: str | Path, *, size: int = 1024, threads: int | None = None) -> dict[str, Peer]:
@@ -108,8 +115,7 @@ def measure_peers(
     times = measure(tasks, repeats=repeats)
     measured = dict.fromkeys(key.partition("\n")[0] for key in times)
     return {
-        name: PeerLatency(*(times[f"{name}\n{stage}"] for stage in ("encode", "encoder", "click", "decoder")))
-        for name in measured
+        name: PeerLatency(*(times[f"{name}\n{stage}"] for stage in PeerLatency.STAGES)) for name in measured
     }, missing
 
 

@@ -113,11 +113,13 @@ class Inter2Former(nn.Module):
             image: (B, 3, H, W) normalised; H and W are multiples of 16.
         """
         features = self.encoder(image)
-        embedding = self.embedding_norm(features.embedding)
+        return EncodedImage(self.embedding_norm(features.embedding), self.edge_terms(image, features.skips))
+
+    def edge_terms(self, image: Tensor, skips: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        """The part of `encode` that upsampling takes: from an image and the encoder's finer maps."""
         if self.upsampling.crops_are_exact and self.config.edges.norm == "none":
-            stages = self.upsampling.convolutions[::-1]
-            return EncodedImage(embedding, edge_terms(self.edge_encoder, stages, image, features.skips))
-        return self.prepared(EncodedImage(embedding, self.edge_encoder(image, features.skips)))
+            return edge_terms(self.edge_encoder, self.upsampling.convolutions[::-1], image, skips)
+        return self.upsampling.prepare(self.edge_encoder(image, skips))
 
     def prepared(self, encoded: EncodedImage) -> EncodedImage:
         """An encoded image with edge maps, which training works on, made ready for `decode`."""

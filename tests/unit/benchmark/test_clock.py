@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from inter2former.benchmark import clock
-from inter2former.benchmark.clock import median_milliseconds, peak_memory_gib, processor, take_turns
+from inter2former.benchmark.clock import Milliseconds, peak_memory_gib, processor, spread, take_turns, times_of
 
 
 @pytest.fixture
@@ -22,14 +22,20 @@ def fake_time(monkeypatch):
 
 def test_median_leaves_the_first_call_out(fake_time):
     durations = iter([100.0, 0.003, 0.001, 0.002])
-    assert median_milliseconds(lambda: fake_time(next(durations)), repeats=3) == pytest.approx(2.0)
+    times = times_of(lambda: fake_time(next(durations)), repeats=3)
+    assert (times.low, times.median, times.high) == pytest.approx((1.5, 2.0, 2.5))
 
 
 def test_calls_take_turns(fake_time):
     order = []
     functions = {name: lambda name=name: (order.append(name), fake_time(0.001 * len(name))) for name in ("a", "bb")}
-    assert take_turns(functions, repeats=2) == pytest.approx({"a": 1.0, "bb": 2.0})
+    times = take_turns(functions, repeats=2)
+    assert {name: time.median for name, time in times.items()} == pytest.approx({"a": 1.0, "bb": 2.0})
     assert order == ["a", "bb"] * 3
+
+
+def test_spread():
+    assert spread([4.0, 0.0, 1.0, 3.0, 2.0]) == Milliseconds(2.0, 1.0, 3.0)
 
 
 def test_machine():

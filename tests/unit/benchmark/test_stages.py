@@ -44,7 +44,7 @@ def test_stages_of_a_click_end_where_decoding_does(engine):
         scene = Scene.of(network.config, side=SIDE, share=0.5)
         stages = click_stages(network, encoded, scene)
         assert list(stages) == ["boundary tokens", "prompt embedding", "attention", "feed-forward", "upsampling"]
-        results = {name: call() for name, call in stages.items()}
+        results = {name: stage.run() for name, stage in stages.items()}
         tokens = network.prompted_tokens(encoded, scene.reference_map(network.config))
         torch.testing.assert_close(
             results["feed-forward"][-1].transpose(1, 2).view_as(tokens), tokens, rtol=1e-4, atol=1e-5
@@ -56,5 +56,7 @@ def test_stages_of_a_click_end_where_decoding_does(engine):
 def test_stages_of_encoding(engine):
     with torch.inference_mode():
         stages = encode_stages(engine.network, torch.zeros(1, 3, SIDE, SIDE))
-        assert stages["image encoder"]().embedding.shape == (1, 256, SIDE // 16, SIDE // 16)
-        assert len(stages["edge encoder"]()) == len(stages["edge terms"]()) == 4
+        assert stages["image encoder"].run().embedding.shape == (1, 256, SIDE // 16, SIDE // 16)
+        terms = stages["edge terms"].run()
+        for made, expected in zip(terms, engine.network.encode(torch.zeros(1, 3, SIDE, SIDE)).edges, strict=True):
+            torch.testing.assert_close(made, expected, rtol=0, atol=0)

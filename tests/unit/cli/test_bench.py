@@ -7,7 +7,12 @@ import json
 import pytest
 
 from inter2former.benchmark import ablation
+from inter2former.benchmark.clock import Milliseconds
+from inter2former.benchmark.roofline import Rates
+from inter2former.benchmark.session import SessionTimes, StageTimes
+from inter2former.cli import bench
 from inter2former.cli.__main__ import main
+from inter2former.errors import MissingPackageError
 
 
 def test_session(capsys, torch_threads):
@@ -23,8 +28,27 @@ def test_session(capsys, torch_threads):
         assert line in table
     assert main([*arguments, "--json"]) == 0
     result = json.loads(capsys.readouterr().out)
-    assert result["clicks"]["50%"]["total"] > 0
+    assert result["clicks"]["50%"]["total"]["median"] > 0
+    assert result["peers"] == {}
     assert set(result["kernels"].values()) <= {"native", "reference"}
+
+
+def test_peers_that_are_not_installed_are_named(capsys, torch_threads, monkeypatch, tmp_path):
+    def absent():
+        raise MissingPackageError("needs a package that is not installed")
+
+    monkeypatch.setattr(bench, "transformers_peers", lambda **options: {"sam": absent})
+    monkeypatch.setattr(bench, "photo_like", lambda size: None)
+    monkeypatch.setattr(bench, "measure_session", lambda engine, name, repeats, shares: made_times(name))
+    plot = tmp_path / "bench.svg"
+    assert main(["bench", "--random-weights", "--peers", "--repeats", "1", "--plot", str(plot)]) == 0
+    assert "sam                             not measured: needs a package" in capsys.readouterr().out
+    assert plot.read_text().startswith("<svg ")
+
+
+def made_times(name):
+    stage = StageTimes(Milliseconds(2.0, 1.0, 3.0))
+    return SessionTimes("a CPU", name, 1024, 1, Rates(1e9, 1e9), {"total": stage}, stage, {}, {}, 0.5)
 
 
 def test_ablation(capsys, monkeypatch, torch_threads):
@@ -47,6 +71,7 @@ def test_ablation(capsys, monkeypatch, torch_threads):
         (["--repeats", "0"], "--repeats is 0; it must be at least 1"),
         (["--box", "1.5"], "--box is 1.5; it must be a share of the side"),
         (["--ablation", "--weights", "x.safetensors"], "--weights has no use here"),
+        (["--ablation", "--peers"], "leave out --peers and --plot"),
         (["--ablation", "--threads", "0"], "threads is 0; it must be at least 1"),
         (["--ablation", "--preset", "inter2former-x"], "unknown preset 'inter2former-x'"),
         (["--preset", "inter2former-b"], "no weights for 'inter2former-b' come with this package"),
