@@ -1,0 +1,126 @@
+// @ts-check
+import {Renderer} from './canvas.js';
+import {commands} from './commands.js';
+import {byId, setText} from './dom.js';
+import {Help} from './help.js';
+import {ImageList} from './images.js';
+import {Keys} from './keys.js';
+import {LabelList} from './labels.js';
+import {ObjectList} from './objects.js';
+import {Pyramid} from './pyramid.js';
+import {Connection} from './socket.js';
+import {State} from './state.js';
+import {Status} from './status.js';
+import {Tools} from './tools.js';
+import {View} from './view.js';
+
+/** The page: its parts, and what connects them. */
+export class Page {
+  constructor() {
+    this.connection = new Connection(new URLSearchParams(location.search).get('token') ?? '');
+    this.state = new State();
+    this.view = new View();
+    this.pyramid = new Pyramid(this.connection);
+    const layer = (/** @type {string} */ id) => /** @type {HTMLCanvasElement} */ (byId(id));
+    const layers = {photo: layer('photo'), masks: layer('masks'), marks: layer('marks')};
+    this.renderer = new Renderer(layers, this.state, this.view, this.pyramid);
+    this.tools = new Tools(layers.marks, this.view, this.renderer, (prompt) => this.act('prompt', {prompt}));
+    this.objects = new ObjectList(this.state, (type, values) => this.act(type, values), (id) => this.zoomTo(id));
+    this.labels = new LabelList(this.state, (type, values) => this.act(type, values), (id) => this.useLabel(id));
+    this.images = new ImageList(this.state, (path) => this.open(path));
+    this.status = new Status(this);
+    this.keys = new Keys(commands(this));
+    this.help = new Help(this.keys);
+    this._listen();
+  }
+
+  /**
+   * Have the server do something; where it refuses, the person is told.
+   * @param {string} type @param {Object} values @returns {Promise<boolean>} whether it happened
+   */
+  async act(type, values = {}) {
+    try {
+      await this.connection.move(type, values);
+      return true;
+    } catch (error) {
+      this.status.say(error instanceof Error ? error.message : String(error), true);
+      return false;
+    }
+  }
+
+  /** @param {string} path */
+  async open(path) {
+    if (path === this.state.picture?.path) return;
+    await this.act('open', {path});
+  }
+
+  /** @param {number} id */
+  useLabel(id) {
+    const {draft, selected} = this.state;
+    if (!draft.working && selected !== null) this.act('edit', {object: selected, values: {label: id}});
+    this.act('label', {label: id});
+  }
+
+  /** Bring the object in work, or the chosen one, close. @param {number|null} id */
+  zoomTo(id = null) {
+    const {draft, selected, masks} = this.state;
+    const mask = id !== null ? masks.get(id) : draft.mask.box ? draft.mask : masks.get(selected ?? -1);
+    if (mask?.box) this.view.fitBox(mask.box);
+  }
+
+  /** @param {'done'|'skipped'} status */
+  async finish(status) {
+    if (await this.act('commit', {status}) && !this.images.step(1)) this.status.say('That was the last image of the list.');
+  }
+
+  _listen() {
+    const {connection, state} = this;
+    connection.addEventListener('message', (event) => {
+      const {message, payload} = /** @type {CustomEvent} */ (event).detail;
+      if (message.type === 'problem') this.status.say(message.why, true);
+      if (message.type === 'hello') this._arrive(message.first);
+      state.receive(message, payload);
+    });
+    state.addEventListener('picture', () => this._show());
+    state.addEventListener('draft', () => this.renderer.redraw('masks', 'marks'));
+    state.addEventListener('objects', () => this.renderer.redraw('masks'));
+    state.addEventListener('labels', () => this.renderer.redraw('masks'));
+  }
+
+  /** @param {string|null} first */
+  async _arrive(first) {
+    const wanted = this.state.picture?.path ?? decodeURIComponent(location.hash.slice(1)) ?? '';
+    this.status.say('');
+    const path = wanted || first;
+    if (path && !(await this.act('open', {path})) && first && first !== path) this.act('open', {path: first});
+    if (!path) this.status.say('There are no images in this folder.', true);
+    const answer = await listed(this.connection);
+    if (answer) this.state.setImages(answer);
+    this.images.reveal();
+  }
+
+  _show() {
+    const {picture} = this.state;
+    if (!picture) return;
+    history.replaceState(null, '', `${location.pathname}${location.search}#${encodeURIComponent(picture.path)}`);
+    document.title = `${picture.path} – ${this.state.project}`;
+    setText(byId('title'), picture.path);
+    const same = this._shown === `${picture.path} ${picture.key}`;
+    this._shown = `${picture.path} ${picture.key}`;
+    this.pyramid.show(picture);
+    if (!same) this.view.show(picture.width, picture.height);
+    this.renderer.redraw('photo', 'masks', 'marks');
+  }
+}
+
+/** @param {Connection} connection @returns {Promise<import('./types.js').ImageItem[]|null>} */
+async function listed(connection) {
+  try {
+    const answer = await connection.fetch('/api/v1/images');
+    return answer.ok ? await answer.json() : null;
+  } catch {
+    return null;
+  }
+}
+
+/** @type {any} */ (window).annotator = new Page();
