@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,6 +16,7 @@ from torch import Tensor, nn
 from inter2former.errors import WeightsError
 
 __all__ = [
+    "file_hash",
     "load_mobile_sam",
     "load_mobile_sam_encoder",
     "load_tensors",
@@ -34,6 +37,22 @@ def shipped_weights(preset: str) -> Path:
     if not path.exists():
         raise WeightsError(f"no weights for {preset!r} come with this package; name a file with weights=...")
     return path
+
+
+def file_hash(path: str | os.PathLike[str]) -> str:
+    """SHA-256 of a weights file, in hexadecimal digits.
+
+    Raises:
+        WeightsError: it cannot be read.
+    """
+    digest = hashlib.sha256()
+    try:
+        with open(path, "rb") as file:
+            while block := file.read(1 << 20):
+                digest.update(block)
+    except OSError as error:
+        raise WeightsError(f"no weights at {path} ({error.strerror}); give the path of a file") from None
+    return digest.hexdigest()
 
 
 def load_tensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str]]:

@@ -23,6 +23,7 @@ from inter2former.frame import WorkingFrame
 from inter2former.images import load_image
 from inter2former.model.inter2former import Inter2Former
 from inter2former.prompt import Lasso, MaskPrompt, Points, Prompt, Scribble, Stroke
+from inter2former.session.encodings import Encodings
 from inter2former.session.engine import Engine
 from inter2former.session.prediction import Prediction
 from inter2former.session.tree import Session
@@ -54,6 +55,9 @@ class Predictor:
         size: int = 1024,
         threads: int | None = None,
         device: str = "cpu",
+        *,
+        cache: str | os.PathLike[str] | None = None,
+        memory: int = 0,
     ) -> None:
         """Build the network and load its weights.
 
@@ -63,6 +67,9 @@ class Predictor:
             size: the image's longest side in the network's input, in pixels, 16..4096.
             threads: threads of the whole process's tensor operations; None: leave as it is.
             device: where the network runs, as torch names it.
+            cache: folder in which encoded images are kept, so that no process encodes an image twice; None: they are
+                not. `inter2former precompute` fills it; at 1024 px an image takes 40 to 55 MB.
+            memory: bytes of encoded images that are kept in memory beside the present one.
         Raises:
             ValueError: an unknown preset, or a number out of range.
             WeightsError: the weights are missing or do not fit.
@@ -71,7 +78,8 @@ class Predictor:
             if threads < 1:
                 raise ValueError(f"threads is {threads}; it must be at least 1")
             torch.set_num_threads(threads)
-        self.engine = Engine.load(preset, weights, size=size, device=device)
+        self.engine = Engine.load(preset, weights, size=size, device=device, encodings=cache)
+        self._encodings = Encodings(self.engine, memory)
         self._lock = threading.RLock()
         self._session: Session | None = None
 
@@ -97,7 +105,21 @@ class Predictor:
         """
         pixels = load_image(image)
         with self._lock:
-            self._session = Session(self.engine, self.engine.encode(pixels))
+            self._session = Session(self.engine, self._encodings.get(pixels))
+
+    def prefetch(self, image: str | os.PathLike[str] | Image.Image | NDArray[Any]) -> None:
+        """Encode an image in the background, so that `set_image` with the same image waits less or not at all.
+
+        The session on the present image goes on meanwhile; its clicks share the cores. What was made ahead stays in
+        memory until it is asked for.
+
+        Args:
+            image: as `set_image` takes it; it is read before this returns.
+        Raises:
+            ImageReadError: it is no image or cannot be used.
+            TypeError: another type.
+        """
+        self._encodings.prefetch(load_image(image))
 
     def add_click(self, x: float, y: float, positive: bool = True) -> Prediction:
         """Click on a pixel and segment again.

@@ -387,3 +387,17 @@ def test_other_prompts_are_refused_with_a_sentence(predictor, call, message):
     with pytest.raises(ValueError, match=message):
         call(predictor)
     assert predictor.prediction is before
+
+
+def test_kept_and_prefetched_encodings_give_the_same_masks(random_weights, photo, tmp_path, monkeypatch):
+    expected = Predictor(weights=random_weights, size=128)
+    expected.set_image(photo())
+    masks = click_through(expected)
+    keeping = Predictor(weights=random_weights, size=128, cache=tmp_path / "kept", memory=1 << 20)
+    keeping.prefetch(photo())
+    keeping.set_image(photo())
+    np.testing.assert_array_equal(click_through(keeping), masks)
+    again = Predictor(weights=random_weights, size=128, cache=tmp_path / "kept")
+    monkeypatch.setattr(again.engine.network, "encode", lambda image: pytest.fail("it was kept on disk"))
+    again.set_image(photo())
+    np.testing.assert_array_equal(click_through(again), masks)

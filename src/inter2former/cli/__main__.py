@@ -7,12 +7,24 @@ import sys
 from collections.abc import Sequence
 
 from inter2former import __version__
-from inter2former.cli import bench, convert, doctor, evaluate, export, segment, shards, synthesise, train
+from inter2former.cli import (
+    annotate,
+    bench,
+    convert,
+    doctor,
+    evaluate,
+    export,
+    precompute,
+    segment,
+    shards,
+    synthesise,
+    train,
+)
 from inter2former.errors import Inter2FormerError
 
 __all__ = ["main"]
 
-COMMANDS = (segment, evaluate, train, synthesise, shards, convert, export, bench, doctor)
+COMMANDS = (annotate, segment, precompute, evaluate, train, synthesise, shards, convert, export, bench, doctor)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -10,6 +10,7 @@ from pathlib import Path
 from inter2former.cli.evaluate_report import add_report_options, compare, report
 from inter2former.cli.evaluation import evaluated
 from inter2former.cli.options import Subparsers, add_command, add_predictor_options
+from inter2former.data.layouts import KINDS
 from inter2former.evaluation.merge import merge_runs
 from inter2former.evaluation.protocol import PROTOCOLS, explain, protocol_named
 from inter2former.evaluation.report import write_report
@@ -28,7 +29,8 @@ def add_parser(subparsers: Subparsers[argparse.ArgumentParser]) -> None:
         "inter2former evaluate grabcut/ --out runs/grabcut --workers 2",
     )
     parser.add_argument("dataset", nargs="?", metavar="DATASET", help="a folder, or the JSON or list file of a split")
-    parser.add_argument("--kind", metavar="LAYOUT", help="layout of the data set; default: recognised")
+    parser.add_argument("--kind", metavar="LAYOUT", help=f"{', '.join(KINDS)}; default: recognised")
+    parser.add_argument("--split", metavar="NAME", help="which split of a folder that holds several, such as val")
     parser.add_argument("--protocol", default="strict", metavar="NAME", help=f"{', '.join(PROTOCOLS)} (strict)")
     parser.add_argument("--clicks", type=int, default=20, metavar="N", help="clicks per object (20)")
     parser.add_argument(

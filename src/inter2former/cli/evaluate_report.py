@@ -24,7 +24,10 @@ def add_report_options(parser: argparse.ArgumentParser) -> None:
         help="only say what changed from A to B; with --out FILE.html also as a page with pictures",
     )
     parser.add_argument(
-        "--images", type=Path, metavar="DIR", help="for --report and --compare: where the data set lies now"
+        "--images",
+        type=Path,
+        metavar="DIR",
+        help="where the images of a JSON file are; for --report and --compare: where the data set lies now",
     )
 
 

@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from inter2former.cli.progress import ProgressBar
 from inter2former.clicks.realistic import RealisticClicker
 from inter2former.data.layouts import open_dataset
+from inter2former.data.sample import Dataset
 from inter2former.evaluation.header import run_header
 from inter2former.evaluation.job import Job, Task
 from inter2former.evaluation.protocol import protocol_named
@@ -58,7 +59,7 @@ def evaluated(options: argparse.Namespace) -> Summary:
 
 
 def _job(options: argparse.Namespace) -> Job:
-    dataset = open_dataset(options.dataset, options.kind)
+    dataset = _dataset(options)
     return Job(
         dataset=dataset.subset(range(len(dataset))[:: options.every][: options.limit]),
         segmenter=segmenter_factory(
@@ -75,6 +76,14 @@ def _job(options: argparse.Namespace) -> Job:
         seeds=options.seeds,
         strict_data=options.strict_data,
     )
+
+
+def _dataset(options: argparse.Namespace) -> Dataset:
+    dataset = open_dataset(options.dataset, options.kind, split=options.split, images=options.images)
+    if options.split is not None and options.split != dataset.split:
+        state = f"is of the split {dataset.split!r}" if dataset.split else "does not say of which split it is"
+        raise ValueError(f"--split is {options.split}, but {options.dataset} {state}; leave --split out")
+    return dataset
 
 
 def _engine(options: argparse.Namespace) -> Engine:

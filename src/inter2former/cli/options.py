@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 
+import torch
+
 from inter2former.config import PRESETS
 from inter2former.predictor import Predictor
 
-__all__ = ["Subparsers", "add_command", "add_predictor_options", "make_predictor"]
+__all__ = ["Subparsers", "add_command", "add_predictor_options", "make_predictor", "set_threads"]
 
 Subparsers = argparse._SubParsersAction  # argparse has no public name for what add_subparsers returns
 
@@ -49,5 +51,22 @@ def make_predictor(options: argparse.Namespace) -> Predictor:
         ValueError, WeightsError: as `Predictor`.
     """
     return Predictor(
-        options.preset, weights=options.weights, size=options.size, threads=options.threads, device=options.device
+        options.preset,
+        weights=options.weights,
+        size=options.size,
+        threads=options.threads,
+        device=options.device,
+        cache=getattr(options, "cache", None),
     )
+
+
+def set_threads(threads: int | None) -> None:
+    """Use that many threads in this process; None: leave it as it is.
+
+    Raises:
+        ValueError: less than one.
+    """
+    if threads is not None:
+        if threads < 1:
+            raise ValueError(f"threads is {threads}; it must be at least 1")
+        torch.set_num_threads(threads)

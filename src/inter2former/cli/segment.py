@@ -37,6 +37,7 @@ def add_parser(subparsers: Subparsers[argparse.ArgumentParser]) -> None:
     parser.add_argument("--out", required=True, metavar="MASK.png", help="where the mask goes: PNG, 255 on the object")
     parser.add_argument("--overlay", metavar="FILE.png", help="also write the image with mask and clicks drawn in")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
+    parser.add_argument("--cache", metavar="DIR", help="take the encoded image from here, or keep it here")
     add_predictor_options(parser)
     parser.set_defaults(run=run)
 

@@ -14,7 +14,7 @@ from inter2former.checkpoint import load_mobile_sam_encoder, load_weights
 from inter2former.cli.options import Subparsers, add_command
 from inter2former.cli.progress import ProgressBar
 from inter2former.config import preset
-from inter2former.data.layouts import open_dataset
+from inter2former.data.layouts import KINDS, open_dataset
 from inter2former.data.sample import Dataset
 from inter2former.data.shards import is_shards, open_shards
 from inter2former.data.synthetic_cutouts import Split
@@ -48,6 +48,7 @@ def add_parser(subparsers: Subparsers[argparse.ArgumentParser]) -> None:
         metavar="PATH",
         help="data sets: folders with images/ and masks/, files of COCO or LVIS, others of docs/datasets.md; shards",
     )
+    parser.add_argument("--kind", metavar="LAYOUT", help=f"of all --data: {', '.join(KINDS)}; default: recognised")
     parser.add_argument("--backgrounds", nargs="+", default=[], metavar="FOLDER", help="photos for made-up pictures")
     parser.add_argument("--foregrounds", nargs="+", default=[], metavar="FOLDER", help="cut-outs for made-up pictures")
     parser.add_argument(
@@ -78,7 +79,8 @@ def run(options: argparse.Namespace) -> int:
         dict(_setting(text) for text in options.set), defaults=named_settings(options.settings)
     )
     shards = [open_shards(path) for path in options.data if is_shards(Path(path))]
-    datasets = [open_dataset(path, split="train") for path in options.data if not is_shards(Path(path))]
+    folders = [path for path in options.data if not is_shards(Path(path))]
+    datasets = [open_dataset(path, options.kind, split="train") for path in folders]
     backgrounds = [open_material(folder) for folder in options.backgrounds]
     foregrounds = [open_material(folder, Split.TRAIN) for folder in options.foregrounds]
     if options.commercial_only:

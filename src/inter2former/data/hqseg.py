@@ -14,6 +14,7 @@ Every folder of it can be opened too, and so can DIS5K alone.
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from pathlib import Path
 from typing import NamedTuple
@@ -98,8 +99,10 @@ def open_hqseg(path: str | Path, split: str | None = None) -> Dataset:
             mask_suffix=".png",
         )
     ]
-    name, behind = (chosen[0].name, "") if single else ("HQSeg-44K", chosen[0].split)
-    return dataset_of(Path(os.path.abspath(path)), items, name=name, split=behind, terms=_terms(chosen))
+    opened, terms = Path(os.path.abspath(path)), _terms(chosen)
+    if single:  # its own name says which split it is of
+        return dataclasses.replace(dataset_of(opened, items, name=chosen[0].name, terms=terms), split=chosen[0].split)
+    return dataset_of(opened, items, name="HQSeg-44K", split=chosen[0].split, terms=terms)
 
 
 def read_bright(path: Path) -> Labels:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 import re
@@ -62,16 +63,20 @@ def split_file(folder: Path, split: str | None) -> Path:
         DataError: no such file, or several and none named.
     """
     files = json_files(folder)
-    words = {path: set(re.split(r"[^a-z]+", path.stem.lower())) for path in files}
     # A file that names no split at all serves for any.
-    chosen = [path for path in files if split is None or split in words[path] or not SPLITS & words[path]]
+    chosen = [path for path in files if split is None or _split(path) in (split, "")]
     if len(chosen) == 1:
         return chosen[0]
     wanted = "none is named" if split is None else f"{split!r} is wanted"
     raise DataError(
         f"{folder} has the files {', '.join(path.name for path in files) or 'none'}, and {wanted}; "
-        "give the path of one JSON file instead of the folder"
+        "name the split, or give the path of its JSON file instead of the folder"
     )
+
+
+def _split(path: Path) -> str:
+    """The word of a file's name that is a split, such as "val" of `instances_val2017.json`; "" where there is none."""
+    return next((word for word in re.split(r"[^a-z]+", path.stem.lower()) if word in SPLITS), "")
 
 
 def dataset_of_file(
@@ -116,7 +121,8 @@ def dataset_of_file(
         for name, (key, entry) in zip(names, annotated.items(), strict=True)
     ]
     usable = without_duplicates([*items, *problems, *orphans])
-    return dataset_of(path, usable, name=path.stem, terms=_terms(data, annotated.values()))
+    found = dataset_of(path, usable, name=path.stem, terms=_terms(data, annotated.values()))
+    return dataclasses.replace(found, split=_split(path))
 
 
 def _listed_images(

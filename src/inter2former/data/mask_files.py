@@ -97,15 +97,23 @@ def paired_items(
         image_suffix: only such files are images.
         mask_suffix: only such files are masks.
     Returns:
-        one item per stem in the order of the images' names; none where either folder has no files.
+        one item per stem in the order of the images' names, then masks without an image as unusable items; none where
+        either folder has no files.
     """
     found, candidates = _files_by_stem(images, image_suffix), _files_by_stem(masks, mask_suffix)
-    if not candidates:
+    if not found or not candidates:
         return []
-    return [
+    pairs: list[Item] = [
         _paired(f"{prefix}{stem}", paths, candidates.get(stem, []), masks / f"{stem}.png", read)
         for stem, paths in found.items()
     ]
+    alone = [(stem, paths) for stem, paths in candidates.items() if stem not in found]
+    return pairs + [_without_image(f"{prefix}{stem}", images / stem, paths) for stem, paths in alone]
+
+
+def _without_image(id: str, wanted: Path, masks: list[Path]) -> Unusable:
+    reason = f"the mask {masks[0]} has no image: there is no {wanted} of any type; add it, or take the mask out"
+    return Unusable(id, wanted, tuple(masks), reason)
 
 
 def _paired(
@@ -188,7 +196,7 @@ def split_list(folder: Path, split: str | None) -> Path:
     wanted = "none is named" if split is None else f"{split!r} is wanted"
     raise DataError(
         f"{folder} has the lists {', '.join(path.name for path in lists.values()) or 'none'}, and {wanted}; "
-        "give the path of one list file instead of the folder"
+        "name the split, or give the path of its list file instead of the folder"
     )
 
 

@@ -181,6 +181,7 @@ class Dataset:
         items: the images.
         terms: under which the data may be used, in words; "" where nobody said.
         commercial_use: whether the terms allow it; None: unknown.
+        split: which of the layout's splits this is, such as "val"; "" where it has none or nothing says which.
     """
 
     name: str
@@ -188,6 +189,7 @@ class Dataset:
     items: tuple[Item, ...] = dataclasses.field(repr=False)
     terms: str = ""
     commercial_use: bool | None = None
+    split: str = ""
 
     def __len__(self) -> int:
         """Number of images."""

@@ -88,6 +88,7 @@ def dataset_of(
         listed,
         stated.get("terms", implied.text),
         stated.get("commercial_use", implied.commercial_use),
+        split,
     )
 
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from inter2former.errors import RunError
 from inter2former.evaluation.protocol import Protocol
 from inter2former.evaluation.records import RunHeader, SessionRecord
-from inter2former.evaluation.reporting.loading import LoadedRun, load_run
+from inter2former.evaluation.reporting.loading import LoadedRun, load_run, with_masks
 from inter2former.evaluation.reporting.measures import curve_length, estimates, measures
 from inter2former.evaluation.reporting.tables import Table
 from inter2former.evaluation.reporting.text import count, interval, number, signed
@@ -65,8 +65,8 @@ class Change:
     """A session in both runs.
 
     Attributes:
-        a: in run A.
-        b: in run B.
+        a: in run A; only those of the sessions that changed most have their masks.
+        b: in run B, likewise.
         difference: IoU after click 5 (or the last, if fewer were allowed) of B - A.
     """
 
@@ -137,7 +137,9 @@ def compare_runs(a: Path, b: Path) -> Comparison:
     Raises:
         RunError: a folder holds no run, the runs differ in data, protocol or clicker, or they share no session.
     """
-    return _compare(load_run(a), load_run(b))
+    comparison = _compare(load_run(a), load_run(b))
+    improved, worsened = (_with_masks(found, a, b) for found in (comparison.improved, comparison.worsened))
+    return dataclasses.replace(comparison, improved=improved, worsened=worsened)
 
 
 def _compare(a: LoadedRun, b: LoadedRun) -> Comparison:
@@ -168,6 +170,13 @@ def _compare(a: LoadedRun, b: LoadedRun) -> Comparison:
         improved=tuple(change for change in ranked[:MOST_CHANGED] if change.difference > EQUAL),
         worsened=tuple(change for change in ranked[: -MOST_CHANGED - 1 : -1] if change.difference < -EQUAL),
     )
+
+
+def _with_masks(changes: Sequence[Change], a: Path, b: Path) -> tuple[Change, ...]:
+    ones, others = (
+        with_masks(folder, [getattr(change, side) for change in changes]) for folder, side in ((a, "a"), (b, "b"))
+    )
+    return tuple(Change(*three) for three in zip(ones, others, [change.difference for change in changes], strict=True))
 
 
 def _why_not(a: LoadedRun, b: LoadedRun) -> str:

@@ -89,13 +89,14 @@ def boundary_iou(
     """Intersection over union of the inner boundaries of two masks.
 
     A boundary is the mask minus its erosion by d steps of a 3x3 square, d = max(1, round(width_ratio * diagonal)), with
-    everything beyond the image as background. Ignored pixels are taken out of both boundaries once these are known, so
-    the edge of an ignored area makes no boundary of its own.
+    everything beyond the image as background. Ignored pixels are taken out of both masks first, so that what was
+    predicted there changes nothing, and a mask that is right wherever it counts scores 1. (Taken out of the finished
+    boundaries instead, the ignored band around GrabCut's objects would push a right mask's boundary aside.)
 
     Args:
         prediction: (H, W) bool, or numbers of which 1 marks the object.
         target: (H, W), likewise. A label 255 counts as background unless `ignore` marks it.
-        ignore: (H, W), likewise: pixels left out of both boundaries.
+        ignore: (H, W), likewise: pixels left out of both masks.
         width_ratio: width of a boundary as a part of the image diagonal; > 0.
 
     Returns:

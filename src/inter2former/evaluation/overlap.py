@@ -53,7 +53,7 @@ class Truth:
 
         Args:
             target: (H, W) bool, or numbers of which 1 marks the object.
-            ignore: (H, W), likewise: pixels left out of every comparison.
+            ignore: (H, W), likewise: pixels taken out of both masks before anything is measured.
             width_ratio: width of a boundary as a part of the image diagonal; > 0.
         Raises:
             ValueError: a rank other than 2, different sizes, or a ratio that is not positive.
@@ -65,7 +65,7 @@ class Truth:
         self._counts = None if ignored is None else ~ignored
         height, width = self._target.shape
         self._width = boundary_width(height, width, width_ratio)
-        self._object = self._counted(_patch(self._target))
+        self._object = _patch(self._counted(self._target))
         self._rim: _Patch | None = None
 
     def iou(self, prediction: NDArray[np.generic]) -> float:
@@ -74,9 +74,8 @@ class Truth:
         Raises:
             ValueError: a rank other than 2, or another size than the object's.
         """
-        predicted = mask_pair(prediction, self._target, None)[0]
-        area = np.count_nonzero(predicted if self._counts is None else predicted & self._counts)
-        return _ratio(_common(self._object, predicted), self._object.count, int(area))
+        predicted = self._counted(mask_pair(prediction, self._target, None)[0])
+        return _ratio(_common(self._object, predicted), self._object.count, int(np.count_nonzero(predicted)))
 
     def boundary_iou(self, prediction: NDArray[np.generic]) -> float:
         """Intersection over union of the inner boundaries, 0..1; 1 where both are empty.
@@ -84,18 +83,15 @@ class Truth:
         Raises:
             ValueError: a rank other than 2, or another size than the object's.
         """
-        predicted = mask_pair(prediction, self._target, None)[0]
+        predicted = self._counted(mask_pair(prediction, self._target, None)[0])
         if self._rim is None:
-            self._rim = self._counted(_boundary(_patch(self._target), self._width))
-        rim = self._counted(_boundary(_patch(predicted), self._width))
+            self._rim = _boundary(self._object, self._width)
+        rim = _boundary(_patch(predicted), self._width)
         return _ratio(_common_patches(self._rim, rim), self._rim.count, rim.count)
 
-    def _counted(self, patch: _Patch) -> _Patch:
-        """The patch without ignored pixels."""
-        if self._counts is None:
-            return patch
-        values = patch.values & self._counts[_window(patch)]
-        return _Patch(values, patch.left, patch.top, int(np.count_nonzero(values)))
+    def _counted(self, mask: BoolArray) -> BoolArray:
+        """The mask without ignored pixels."""
+        return mask if self._counts is None else mask & self._counts
 
 
 def _patch(mask: BoolArray) -> _Patch:

@@ -179,10 +179,7 @@ def _width_meaning(value: object) -> str:
     return f"boundary: the mask minus its erosion by {width} steps of a 3x3 square, with background beyond the image"
 
 
-_IGNORED = {
-    "left out": "ignored pixels are neither object nor background",
-    "background": "ignored pixels are background, as the rest outside the object",
-}
+_AS_BACKGROUND = "ignored pixels are background, as the rest outside the object"
 _MEANINGS: Mapping[str, Mapping[str, str] | Callable[[object], str]] = {
     "clicked_pixels": {
         "after": "exact distances are measured first, then clicked pixels are passed over",
@@ -196,8 +193,14 @@ _MEANINGS: Mapping[str, Mapping[str, str] | Callable[[object], str]] = {
         "end": "where no error is left the session ends, and its last IoU stands for the clicks not made",
         "corner": "where no error is left pixel (0, 0) is clicked as background",
     },
-    "ignored_in_clicks": {word: f"for the simulated user {meaning}" for word, meaning in _IGNORED.items()},
-    "ignored_in_iou": {word: f"for IoU and boundary IoU {meaning}" for word, meaning in _IGNORED.items()},
+    "ignored_in_clicks": {
+        "left out": "for the simulated user ignored pixels are neither object nor background",
+        "background": f"for the simulated user {_AS_BACKGROUND}",
+    },
+    "ignored_in_iou": {
+        "left out": "ignored pixels leave both masks before anything is measured, the boundaries too",
+        "background": f"for IoU and boundary IoU {_AS_BACKGROUND}",
+    },
     "threshold": _threshold_meaning,
     "flip": {
         "True": "the logits for the image and for its mirror image are averaged after each click",

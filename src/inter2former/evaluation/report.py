@@ -6,8 +6,9 @@ import os
 from pathlib import Path
 
 from inter2former.evaluation.records import Record
-from inter2former.evaluation.reporting.loading import load_run
+from inter2former.evaluation.reporting.loading import load_run, with_masks
 from inter2former.evaluation.reporting.run_page import Report, as_html, as_markdown
+from inter2former.evaluation.reporting.sessions import worst_and_median
 from inter2former.evaluation.summary import summarise
 
 __all__ = ["HTML_FILE", "MARKDOWN_FILE", "write_report"]
@@ -39,7 +40,8 @@ def write_report(run: Path, *, images: Path | None = None) -> tuple[Path, Path]:
     if loaded.sessions:
         records: list[Record] = [*loaded.sessions, *loaded.problems]
         summary = summarise(loaded.header.dataset, records, loaded.clicks, loaded.protocol)
-    report = Report(loaded, summary, images or loaded.images)
+    worst, median = (with_masks(run, chosen) for chosen in worst_and_median(loaded.sessions, loaded.clicks))
+    report = Report(loaded, summary, images or loaded.images, worst, median)
     return _written(run / HTML_FILE, as_html(report)), _written(run / MARKDOWN_FILE, as_markdown(report))
 
 

@@ -1,7 +1,7 @@
-"""Image embeddings on disk between runs: what the network computes once per image need not be computed again.
+"""Encodings on disk: what the network computes once per image need not be computed again.
 
-One file per image in a folder per network and working size. Nothing is rounded, so a run with kept embeddings has the
-same masks as one without; an image of 1024x768 takes about 55 MB.
+One file per image in a folder per network and working size. Nothing is rounded, so masks are the same with a store as
+without; an image of 1024x768 takes about 55 MB.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -19,13 +19,18 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-__all__ = ["EmbeddingStore"]
+from inter2former.model.inter2former import EncodedImage
+
+__all__ = ["EncodingStore", "image_digest"]
+
+# The layout in memory decides which kernels run, and with them the last bits: it is kept as part of the name.
+_LAST = ":channels_last"
 
 
-class EmbeddingStore:
-    """A folder of tensors by content of the image; damaged entries count as missing."""
+class EncodingStore:
+    """A folder of encoded images by content of the image; damaged entries count as missing."""
 
-    def __init__(self, folder: Path, *, weights_hash: str, size: int) -> None:
+    def __init__(self, folder: str | os.PathLike[str], *, weights_hash: str, size: int) -> None:
         """Open the store; the folder is made where it is missing.
 
         Args:
@@ -33,10 +38,18 @@ class EmbeddingStore:
             weights_hash: of the network.
             size: working size in pixels.
         """
-        self.folder = folder / f"{weights_hash[:16]}-{size}"
+        self.folder = Path(folder) / f"{weights_hash[:16]}-{size}"
         self.folder.mkdir(parents=True, exist_ok=True)
 
-    def get(self, image: NDArray[np.uint8]) -> dict[str, Tensor] | None:
+    def holds(self, image: NDArray[np.uint8]) -> bool:
+        """Whether there is an entry for an equal image, whole or not.
+
+        Args:
+            image: (H, W, 3) uint8 RGB.
+        """
+        return self._path(image).exists()
+
+    def get(self, image: NDArray[np.uint8]) -> EncodedImage | None:
         """Read what `put` wrote for an equal image; None where there is nothing, or nothing whole.
 
         Args:
@@ -48,25 +61,57 @@ class EmbeddingStore:
                 stated = (file.metadata() or {}).get("checksum")
         except (OSError, SafetensorError):
             return None
-        return tensors if stated == _checksum(tensors.items()) else None
+        return _encoded(tensors) if stated == _checksum(tensors.items()) else None
 
-    def put(self, image: NDArray[np.uint8], tensors: dict[str, Tensor]) -> None:
-        """Write tensors for an image; the file appears complete or not at all.
+    def put(self, image: NDArray[np.uint8], encoded: EncodedImage) -> None:
+        """Write an encoded image; the file appears complete or not at all.
 
         Args:
             image: (H, W, 3) uint8 RGB.
-            tensors: on any device.
+            encoded: on any device.
+        Raises:
+            OSError: it cannot be written; the disk is full, for instance.
         """
-        tensors = {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
+        tensors = _tensors(encoded)
         path = self._path(image)
         temporary = path.with_suffix(f".{os.getpid()}.partial")  # several processes may write the same entry
-        temporary.write_bytes(save(tensors, metadata={"checksum": _checksum(tensors.items())}))
-        os.replace(temporary, path)
+        try:
+            temporary.write_bytes(save(tensors, metadata={"checksum": _checksum(tensors.items())}))
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
 
     def _path(self, image: NDArray[np.uint8]) -> Path:
-        digest = hashlib.sha256(str(image.shape).encode("ascii"))
-        digest.update(np.ascontiguousarray(image).data)
-        return self.folder / f"{digest.hexdigest()[:32]}.safetensors"
+        return self.folder / f"{image_digest(image)}.safetensors"
+
+
+def image_digest(image: NDArray[np.uint8]) -> str:
+    """32 hexadecimal digits that say which image it is, by its pixels."""
+    digest = hashlib.sha256(str(image.shape).encode("ascii"))
+    digest.update(np.ascontiguousarray(image).data)
+    return digest.hexdigest()[:32]
+
+
+def _tensors(encoded: EncodedImage) -> dict[str, Tensor]:
+    named = {"embedding": encoded.embedding, **{f"edges{level}": maps for level, maps in enumerate(encoded.edges)}}
+    return {
+        f"{name}{_LAST if _channels_last(tensor) else ''}": tensor.detach().cpu().contiguous()
+        for name, tensor in named.items()
+    }
+
+
+def _encoded(tensors: Mapping[str, Tensor]) -> EncodedImage:
+    named = {
+        name.removesuffix(_LAST): tensor.contiguous(memory_format=torch.channels_last)
+        if name.endswith(_LAST)
+        else tensor
+        for name, tensor in tensors.items()
+    }
+    return EncodedImage(named["embedding"], tuple(named[f"edges{level}"] for level in range(len(named) - 1)))
+
+
+def _channels_last(tensor: Tensor) -> bool:
+    return tensor.is_contiguous(memory_format=torch.channels_last) and not tensor.is_contiguous()
 
 
 def _checksum(tensors: Iterable[tuple[str, Tensor]]) -> str:

@@ -11,12 +11,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from inter2former.checkpoint import load_weights, shipped_weights
+from inter2former.checkpoint import file_hash, load_weights, shipped_weights
 from inter2former.config import STRIDE, preset
 from inter2former.device import full_precision, usable_device
 from inter2former.frame import WorkingBox, WorkingFrame, resize_to_working
 from inter2former.model.inter2former import EncodedImage, Inter2Former
 from inter2former.model.normalise import normalised_input
+from inter2former.session.encoding_store import EncodingStore
 
 __all__ = ["Encoding", "Engine"]
 
@@ -48,18 +49,22 @@ class Engine:
     Calls from several threads do not disturb each other, but share the cores: a server does better with one queue.
     """
 
-    def __init__(self, network: Inter2Former, *, size: int = 1024, device: str = "cpu") -> None:
+    def __init__(
+        self, network: Inter2Former, *, size: int = 1024, device: str = "cpu", store: EncodingStore | None = None
+    ) -> None:
         """Take a network.
 
         Args:
             network: with its weights; is moved to the device.
             size: the image's longest side in the network's input, in pixels, 16..4096.
             device: where the network runs, as torch names it.
+            store: where encodings of this network and size are kept; None: each is computed.
         Raises:
             ValueError: a size out of range, or no such device.
         """
         WorkingFrame.fit(1, 1, size=size, stride=STRIDE)
         self.size = size
+        self.store = store
         self.device = usable_device(device)
         self.network = network.to(self.device)
 
@@ -71,6 +76,7 @@ class Engine:
         *,
         size: int = 1024,
         device: str = "cpu",
+        encodings: str | os.PathLike[str] | None = None,
     ) -> Engine:
         """Build a network and load its weights.
 
@@ -79,6 +85,7 @@ class Engine:
             weights: a safetensors file; None: the weights that come with the package.
             size: the image's longest side in the network's input, in pixels, 16..4096.
             device: where the network runs, as torch names it.
+            encodings: folder in which encodings are kept between runs, see `EncodingStore`; None: they are not.
         Raises:
             ValueError: an unknown preset, a size out of range, or no such device.
             WeightsError: the weights are missing or do not fit.
@@ -87,7 +94,9 @@ class Engine:
         path = shipped_weights(name) if weights is None else weights
         network = Inter2Former(config).eval().requires_grad_(False)
         load_weights(network, os.fspath(path))
-        return cls(network.to(memory_format=torch.channels_last), size=size, device=device)  # type: ignore[call-overload]
+        store = None if encodings is None else EncodingStore(encodings, weights_hash=file_hash(path), size=size)
+        network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return cls(network, size=size, device=device, store=store)
 
     def encode(self, image: NDArray[np.uint8], report: Callable[[str], None] | None = None) -> Encoding:
         """Everything about an image that does not depend on prompts.
@@ -96,10 +105,24 @@ class Engine:
             image: (H, W, 3) uint8 RGB, as `inter2former.images.load_image` gives it.
             report: called with the name of each stage before it begins: "resize", "embed".
         Returns:
-            what sessions on this image need.
+            what sessions on this image need; read from the store where that has it, kept there where it has not.
+        Raises:
+            OSError: it cannot be kept; the disk is full, for instance.
         """
         started = time.perf_counter()
         frame = WorkingFrame.fit(image.shape[1], image.shape[0], size=self.size, stride=STRIDE)
+        encoded = None if self.store is None else self.store.get(image)
+        if encoded is not None:
+            return Encoding(frame, _moved(encoded, self.device), time.perf_counter() - started)
+        encoded = self._encoded(image, frame, report)
+        seconds = time.perf_counter() - started
+        if self.store is not None:
+            self.store.put(image, encoded)
+        return Encoding(frame, encoded, seconds)
+
+    def _encoded(
+        self, image: NDArray[np.uint8], frame: WorkingFrame, report: Callable[[str], None] | None
+    ) -> EncodedImage:
         config = self.network.config
         if report is not None:
             report("resize")
@@ -110,8 +133,7 @@ class Engine:
         if report is not None:
             report("embed")
         with torch.inference_mode(), full_precision(self.device):
-            encoded = self.network.encode(network_input.to(self.device))
-        return Encoding(frame, encoded, time.perf_counter() - started)
+            return self.network.encode(network_input.to(self.device))
 
     def answer(self, encoding: Encoding, reference_map: NDArray[np.uint8]) -> tuple[NDArray[np.float32], WorkingBox]:
         """One round of the network.
@@ -128,3 +150,7 @@ class Engine:
             local = self.network.decode(encoding.encoded, plane)[0]
             logits = local.logits.float().cpu().numpy()
         return logits, local.box
+
+
+def _moved(encoded: EncodedImage, device: torch.device) -> EncodedImage:
+    return EncodedImage(encoded.embedding.to(device), tuple(maps.to(device) for maps in encoded.edges))

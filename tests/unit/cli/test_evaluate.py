@@ -6,6 +6,7 @@ import json
 
 import numpy as np
 import pytest
+from PIL import Image
 from tests.unit.evaluation.fakes import timeless
 
 from inter2former.evaluation.records import SessionRecord
@@ -133,6 +134,27 @@ def test_bad_data_is_counted_unless_it_must_not_be(run, refused, make_folder, sm
     problems = [record for record in read_records(tmp_path / "run") if not isinstance(record, SessionRecord)]
     assert [problem.id for problem in problems] == ["mixed/b", "mixed/c"]
     assert "b.png" in refused("evaluate", folder, "--clicks", 1, "--strict-data", *small)
+
+
+def test_one_split_of_several(run, refused, tmp_path, photo, disc, small):
+    for part in ("DIS-TR", "DIS-VD"):
+        for inner, pixels, name in (("im", photo(), "a.jpg"), ("gt", 255 * disc().astype(np.uint8), "a.png")):
+            folder = tmp_path / "DIS5K" / part / inner
+            folder.mkdir(parents=True)
+            Image.fromarray(pixels).save(folder / name)
+    options = ("--clicks", 1, "--json", *small)
+    assert "name the split" in refused("evaluate", tmp_path, *options)
+    assert strict_json(run("evaluate", tmp_path, "--split", "val", *options).out)["dataset"] == "DIS5K-VD"
+    assert "of split 'test'; its splits are train and val" in refused("evaluate", tmp_path, "--split", "test", *options)
+    inner = tmp_path / "DIS5K" / "DIS-VD"
+    assert "is of the split 'val'; leave --split out" in refused("evaluate", inner, "--split", "train", *options)
+    assert "there is no kind of data set 'voc'" in refused("evaluate", inner, "--kind", "voc", *options)
+
+
+def test_options_that_a_plain_folder_cannot_honour(refused, make_folder, small, tmp_path):
+    sentence = refused("evaluate", make_folder(), "--split", "val", *small)
+    assert "does not say of which split it is; leave --split out" in sentence
+    assert f"images is {tmp_path}, but" in refused("evaluate", make_folder("b"), "--images", tmp_path, *small)
 
 
 def test_mistakes_in_one_sentence(refused, make_folder, small, tmp_path, disc, photo):

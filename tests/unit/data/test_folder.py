@@ -81,12 +81,22 @@ def test_images_come_in_the_order_of_their_names(make_folder, blocks):
     assert len(dataset) == 3
 
 
-def test_leftovers_and_spare_masks_are_passed_over(make_folder, blocks):
+def test_leftovers_are_passed_over(make_folder, blocks):
     folder = make_folder("set", {"a": (IMAGE, blocks(255))})
     for name in (".DS_Store", "Thumbs.db"):
-        (folder / "images" / name).write_text("of a file manager")
-    (folder / "masks" / "spare.png").write_text("never read")
+        for part in ("images", "masks"):
+            (folder / part / name).write_text("of a file manager")
     assert len(open_folder(folder)) == 1
+
+
+def test_a_mask_without_an_image_is_named(make_folder, blocks):
+    folder = make_folder("set", {stem: (IMAGE, blocks(255)) for stem in "ab"})
+    (folder / "images" / "a.png").unlink()
+    dataset = open_folder(folder)
+    assert [dataset.identity(index) for index in range(len(dataset))] == ["set/b", "set/a"]
+    assert dataset.files(1) == (folder / "masks" / "a.png",)
+    with pytest.raises(DataError, match=r"the mask .*masks/a\.png has no image: there is no .*images/a of any type"):
+        dataset.annotation(1)
 
 
 def test_a_bad_image_is_named_and_the_others_stay(make_folder, blocks):

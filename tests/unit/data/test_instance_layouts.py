@@ -265,7 +265,7 @@ def test_a_folder_with_several_files(coco, write_image, write_text):
     folder = coco([entry(1, [SQUARE])]).root.parents[1]
     for other in ("captions_val2017", "person_keypoints_val2017"):
         write_text(f"coco/annotations/{other}.json", {})
-    assert open_dataset(folder).name == "instances_val2017"
+    assert (open_dataset(folder).name, open_dataset(folder).split) == ("instances_val2017", "val")
     with pytest.raises(DataError, match=r"coco has the files instances_val2017\.json, and 'train' is wanted"):
         open_dataset(folder, split="train")
     write_image("coco/train2017/000001.jpg")

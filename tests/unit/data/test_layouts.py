@@ -10,7 +10,7 @@ from inter2former.errors import DataError
 
 
 def test_a_plain_folder(make_folder):
-    assert open_dataset(make_folder()).name == "tiny"
+    assert (open_dataset(make_folder()).name, open_dataset(make_folder("other")).split) == ("tiny", "")
     assert open_dataset(make_folder("again"), "folder", split="val").name == "again"
 
 

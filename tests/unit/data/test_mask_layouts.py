@@ -41,6 +41,7 @@ def davis(tmp_path, write_image, write_text, blocks):
 
 def test_davis(davis, blocks):
     dataset = open_dataset(davis, split="val")
+    assert dataset.split == "val"
     assert identities(dataset) == ["DAVIS-val/bear/00000", "DAVIS-val/bear/00001"]
     assert identities(open_dataset(davis / "ImageSets" / "2016" / "train.txt"))[0] == "DAVIS-train/swan/00000"
     assert dataset.commercial_use is False
@@ -66,7 +67,7 @@ def test_davis_without_lists_is_all_sequences(davis):
 
 def test_davis_says_what_is_missing(davis, write_text):
     with pytest.raises(
-        DataError, match=r"2016 has the lists train\.txt, val\.txt, and none is named; give the path of"
+        DataError, match=r"2016 has the lists train\.txt, val\.txt, and none is named; name the split, or give the path of"
     ):
         open_dataset(davis)
     with pytest.raises(DataError, match=r"2016 has the lists train\.txt, val\.txt, and 'test' is wanted"):
@@ -155,6 +156,7 @@ def hqseg(tmp_path, write_image, blocks):
 
 def test_hqseg(hqseg, blocks):
     train, val = (open_dataset(hqseg, split=split) for split in ("train", "val"))
+    assert (train.split, val.split, open_dataset(hqseg / "DIS5K" / "DIS-VD").split) == ("train", "val", "val")
     assert identities(train) == [f"HQSeg-44K-train/{name}/0001" for name in ("DIS5K-TR", "ThinObject5K-TR", "ECSSD")]
     assert identities(val) == [f"HQSeg-44K-val/{name}/0001" for name in ("DIS5K-VD", "HRSOD")]
     for sample in (*train.samples(), *val.samples()):
@@ -199,6 +201,7 @@ def voc(tmp_path, write_image, write_text, blocks):
 
 def test_pascal_voc(voc, blocks):
     dataset = open_dataset(voc, split="val")
+    assert dataset.split == "val"
     assert identities(dataset) == [f"VOC2012-val/2007_{number}" for number in ("000039", "000032", "000100")]
     first, second = dataset.annotation(0).samples()
     assert [first.id, second.id] == ["VOC2012-val/2007_000039#1", "VOC2012-val/2007_000039#2"]

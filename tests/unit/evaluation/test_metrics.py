@@ -79,7 +79,37 @@ def test_boundary_iou_follows_the_definition(shape, ratio):
     first, second = boundary_by_definition(prediction, width), boundary_by_definition(target, width)
     assert boundary_iou(prediction, target, width_ratio=ratio) == iou(first, second)
     ignore = rng.random(shape) > 0.7
-    assert boundary_iou(prediction, target, ignore, width_ratio=ratio) == iou(first, second, ignore)
+    first, second = (boundary_by_definition(mask & ~ignore, width) for mask in (prediction, target))
+    assert boundary_iou(prediction, target, ignore, width_ratio=ratio) == iou(first, second)
+
+
+def test_boundary_iou_by_hand_with_an_ignored_band():
+    """Diagonal 100: boundaries are 2 wide. The object is 20 x 30, its undecided band 4 wide."""
+    shape = (60, 80)
+    target = box(shape, 20, 20, 40, 50)
+    band = box(shape, 16, 16, 44, 54) & ~target
+    rim = 20 * 30 - 16 * 26
+    assert boundary_iou(target, target, band) == 1.0
+    # Wherever the edge lies in the band: the mask is right where it counts.
+    assert boundary_iou(box(shape, 17, 18, 43, 53), target, band) == 1.0
+    # One row short at the top: of the object's rim that row is missing, and the mask's own reaches one row deeper.
+    short, short_rim = box(shape, 21, 20, 40, 50), 19 * 30 - 15 * 26
+    common = rim - 30
+    assert boundary_iou(short, target, band) == common / (rim + short_rim - common)
+    # Too much: rows 10 to 19, of which those from 16 on lie in the band, so a part of 6 x 30 stands alone.
+    spill = target | box(shape, 10, 20, 20, 50)
+    spilt_rim = rim + 6 * 30 - 2 * 26
+    assert boundary_iou(spill, target, band) == rim / spilt_rim
+
+
+def test_what_is_predicted_in_ignored_pixels_changes_nothing():
+    rng = np.random.default_rng(4)
+    for _ in range(20):
+        prediction, target, ignore, other = rng.random((4, 25, 38)) > 0.4
+        changed = np.where(ignore, other, prediction)
+        for measure in (iou, boundary_iou):
+            assert measure(changed, target, ignore) == measure(prediction, target, ignore)
+            assert measure(np.where(ignore, other, target), target, ignore) == 1.0
 
 
 def test_boundary_iou_counts_the_image_border_as_background():

@@ -40,7 +40,9 @@ def test_photos_may_have_moved(tmp_path):
 
 
 def test_a_report_does_not_say_where_the_data_lay(tmp_path):
-    for path in write_report(made_run(tmp_path)):
+    lost = problem(reason=f"{tmp_path / 'data' / 'masks' / 'gone.png'}: the object is empty")
+    for path in write_report(made_run(tmp_path, [session("ducks/a", [0.5]), lost])):
+        assert "masks/gone.png: the object is empty" in path.read_text(encoding="utf-8")
         assert str(tmp_path) not in path.read_text(encoding="utf-8")
 
 

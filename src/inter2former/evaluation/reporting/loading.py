@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from inter2former.evaluation.protocol import Protocol
@@ -10,17 +11,17 @@ from inter2former.evaluation.records import Problem, RunHeader, SessionRecord
 from inter2former.evaluation.run_folder import read_header, read_records
 from inter2former.evaluation.summary import run_protocol
 
-__all__ = ["LoadedRun", "load_run"]
+__all__ = ["LoadedRun", "load_run", "with_masks"]
 
 
 @dataclass(frozen=True, slots=True)
 class LoadedRun:
-    """A run with all its records.
+    """A run with all its records but for the masks, which would fill the memory; `with_masks` fetches some.
 
     Attributes:
         header: of the run.
         protocol: that it followed.
-        sessions: finished ones, in the order of the data set.
+        sessions: finished ones, in the order of the data set, without `mask` and `target`.
         problems: what could not be evaluated.
     """
 
@@ -54,7 +55,30 @@ def load_run(folder: Path) -> LoadedRun:
     """
     header = read_header(folder)
     protocol = run_protocol(folder, header)
-    records = list(read_records(folder))
-    sessions = tuple(record for record in records if isinstance(record, SessionRecord))
-    problems = tuple(record for record in records if isinstance(record, Problem))
-    return LoadedRun(header, protocol, sessions, problems)
+    sessions: list[SessionRecord] = []
+    problems: list[Problem] = []
+    for record in read_records(folder):
+        if isinstance(record, Problem):
+            problems.append(record)
+        else:
+            sessions.append(replace(record, mask="", target=""))
+    return LoadedRun(header, protocol, tuple(sessions), tuple(problems))
+
+
+def with_masks(folder: Path, sessions: Iterable[SessionRecord]) -> list[SessionRecord]:
+    """Read the masks of some sessions of a run.
+
+    Args:
+        folder: of the run.
+        sessions: that `load_run` gave.
+    Returns:
+        the same sessions, whole.
+    Raises:
+        RunError: the folder holds no run, or a damaged one.
+    """
+    wanted = [(session.id, session.seed) for session in sessions]
+    whole: dict[tuple[str, int], SessionRecord] = {}
+    for record in read_records(folder):
+        if isinstance(record, SessionRecord) and (record.id, record.seed) in wanted:
+            whole[record.id, record.seed] = record
+    return [whole[key] for key in wanted]

@@ -27,10 +27,9 @@ from inter2former.evaluation.reporting.sessions import (
     session_card,
     session_name,
     session_table,
-    worst_and_median,
 )
 from inter2former.evaluation.reporting.tables import Table
-from inter2former.evaluation.reporting.text import count, escape, escape_markdown, milliseconds
+from inter2former.evaluation.reporting.text import NOTHING, count, escape, escape_markdown, milliseconds
 from inter2former.evaluation.summary import Summary
 
 __all__ = ["Report", "as_html", "as_markdown"]
@@ -44,11 +43,15 @@ class Report:
         run: with its records.
         summary: of the run; None where no session was finished.
         images: the folder that the sessions' image paths are relative to.
+        worst: sessions to show as pictures, with their masks.
+        median: likewise.
     """
 
     run: LoadedRun
     summary: Summary | None
     images: Path
+    worst: Sequence[SessionRecord] = ()
+    median: Sequence[SessionRecord] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,14 +73,13 @@ def as_html(report: Report) -> str:
     """
     sections = [(part.anchor, part.heading, _part_html(part)) for part in _parts(report)]
     if report.run.sessions:
-        worst, median = worst_and_median(report.run.sessions, report.run.clicks)
-        shown = {(session.id, session.seed) for session in worst}
-        new = [session for session in median if (session.id, session.seed) not in shown]
-        repeated = len(median) - len(new)
+        shown = {(session.id, session.seed) for session in report.worst}
+        new = [session for session in report.median if (session.id, session.seed) not in shown]
+        repeated = len(report.median) - len(new)
         words = f"<p>{escape(_order(report))}</p><p>{escape(LEGEND)}</p>"
         again = f"<p>{count(repeated, 'of these stands', 'of these stand')} above already.</p>" if repeated else ""
-        sections.append(("worst", _heading("worst", len(worst)), words + _cards(report, worst)))
-        sections.append(("median", _heading("median", len(median)), again + _cards(report, new)))
+        sections.append(("worst", _heading("worst", len(report.worst)), words + _cards(report, report.worst)))
+        sections.append(("median", _heading("median", len(report.median)), again + _cards(report, new)))
     return page(_title(report.run), _lead(report.run), sections, head=key_figures(_key_figures(report)))
 
 
@@ -89,9 +91,8 @@ def as_markdown(report: Report) -> str:
         lines += [part.words, ""] if part.words else []
         lines += [table.to_markdown() for table in part.tables]
     if report.run.sessions:
-        worst, median = worst_and_median(report.run.sessions, report.run.clicks)
         lines += ["## Sessions", "", _order(report), ""]
-        for kind, sessions in (("worst", worst), ("median", median)):
+        for kind, sessions in (("worst", report.worst), ("median", report.median)):
             lines.append(
                 session_table(
                     f"{_heading(kind, len(sessions))}.", sessions, report.run.clicks, report.run.seeds
@@ -129,7 +130,7 @@ def _parts(report: Report) -> list[_Part]:
     else:
         parts.append(_Part("quality", "Quality", words="No session was finished, so there is nothing to measure."))
     if run.problems:
-        parts.append(_Part("problems", "Problems", (problem_table(run.problems),)))
+        parts.append(_Part("problems", "Problems", (problem_table(run.problems, run.images),)))
     else:
         parts.append(_Part("problems", "Problems", words="None: every object of the run was evaluated."))
     parts.append(_Part("run", "The run", (run_table(run.header), protocol_table(run.header.protocol, run.protocol))))
@@ -152,7 +153,8 @@ def _key_figures(report: Report) -> list[tuple[str, str, str]]:
     for name, mean, ends in summary_table(report.summary, report.run.sessions, report.run.clicks).rows:
         if name in wanted:
             amount, _, share = mean.partition(" (")
-            figures.append((name, amount, f"{share.removesuffix(')')}, {ends}" if share else ends))
+            known = [share.removesuffix(")"), ends if ends != NOTHING else ""]
+            figures.append((name, amount, ", ".join(filter(None, known))))
     half, most = report.summary.spc_decode_p50_ms / 1000, report.summary.spc_decode_p95_ms / 1000
     return [*figures, ("click, median", f"{milliseconds(half)} ms", f"p95 {milliseconds(most)} ms")]
 

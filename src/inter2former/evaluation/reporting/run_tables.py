@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -85,7 +87,8 @@ def failure_rows(sessions: Sequence[SessionRecord], clicks: int, quotas: Sequenc
         found = estimates([session.id for session in sessions], np.stack(columns, axis=1).astype(np.float64))
         for quota, column, low, high in zip(quotas, columns, 100 * found.low, 100 * found.high, strict=True):
             share = f"{column.sum()} of {len(column)} ({100 * column.mean():.1f} %)"
-            rows.append((label.format(quota), share, f"{interval(low, high, 1)} %"))
+            # Where all sessions are alike, drawing among them knows nothing of others.
+            rows.append((label.format(quota), share, f"{interval(low, high, 1)} %" if low < high else NOTHING))
     return rows
 
 
@@ -152,9 +155,10 @@ def robustness_table(summary: Summary, sessions: Sequence[SessionRecord], clicks
     return Table(caption, columns, tuple(rows), frozenset(), note)
 
 
-def problem_table(problems: Sequence[Problem]) -> Table:
-    """Every object that could not be evaluated, and why."""
-    rows = tuple((str(k), problem.id, problem.reason) for k, problem in enumerate(problems, start=1))
+def problem_table(problems: Sequence[Problem], folder: Path) -> Table:
+    """Every object that could not be evaluated, and why; without the path of the data set's folder."""
+    reasons = [problem.reason.replace(f"{folder}{os.sep}", "") for problem in problems]
+    rows = tuple((str(k), problem.id, why) for k, (problem, why) in enumerate(zip(problems, reasons, strict=True), 1))
     caption = f"{count(len(problems), 'problem')}: not evaluated, and not part of any figure here."
     return Table(caption, ("", "object or image", "reason"), rows, WORDS)
 
@@ -163,8 +167,9 @@ def _note(clicks: int) -> str:
     return (
         "IoU@k: after k clicks. IoU area: under the curve over clicks, divided by its width. NoC@q: clicks to an IoU "
         f"of q %, {clicks} where it was never reached. NoF@q: sessions that never reached it; RITM's count adds those "
-        f"that reached it on the last click. Convergence: no later IoU is more than {CONVERGENCE} higher. Intervals: "
-        "percentile bootstrap over the objects."
+        f"that reached it on the last click. Convergence: no later IoU is more than {CONVERGENCE} higher. Answers "
+        "against a click: the network's own mask had the other sign there and was mended. Intervals: percentile "
+        "bootstrap over the objects; none where all sessions are alike."
     )
 
 

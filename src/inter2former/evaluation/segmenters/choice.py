@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from inter2former.checkpoint import file_hash
 from inter2former.evaluation.segmenter import Segmenter, SegmenterFactory
 from inter2former.evaluation.segmenters.mobile_sam import MobileSamSegmenter
-from inter2former.evaluation.segmenters.ours import OurSegmenterFactory, file_hash
+from inter2former.evaluation.segmenters.ours import OurSegmenterFactory
 from inter2former.evaluation.segmenters.transformers_sam import TransformersSegmenter
 
 __all__ = ["MobileSamFactory", "TransformersFactory", "segmenter_factory"]

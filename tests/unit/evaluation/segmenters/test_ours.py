@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from inter2former.checkpoint import file_hash
 from inter2former.errors import ImageNotSetError, WeightsError
-from inter2former.evaluation.segmenters.ours import OurSegmenterFactory, file_hash
+from inter2former.evaluation.segmenters.ours import OurSegmenterFactory
 from inter2former.predictor import Predictor
 from inter2former.prompt import Click
 
@@ -39,7 +40,7 @@ def test_kept_embeddings_give_the_same_answers(factory, photo, tmp_path, monkeyp
     for chosen in (factory, keeping, keeping):
         segmenter = chosen.make()
         if len(answers) == 2:
-            monkeypatch.setattr(segmenter._engine, "encode", lambda image: pytest.fail("it was kept"))
+            monkeypatch.setattr(segmenter._engine.network, "encode", lambda image: pytest.fail("it was kept"))
         segmenter.encode(photo())
         answers.append([segmenter.step(click).logits() for click in CLICKS])
     np.testing.assert_array_equal(answers[1], answers[0])
