@@ -11,10 +11,12 @@ from inter2former.cli import (
     annotate,
     bench,
     convert,
+    distil,
     doctor,
     evaluate,
     export,
     precompute,
+    pretrain,
     segment,
     shards,
     synthesise,
@@ -24,7 +26,21 @@ from inter2former.errors import Inter2FormerError
 
 __all__ = ["main"]
 
-COMMANDS = (annotate, segment, precompute, evaluate, train, synthesise, shards, convert, export, bench, doctor)
+COMMANDS = (
+    annotate,
+    segment,
+    precompute,
+    evaluate,
+    train,
+    pretrain,
+    distil,
+    synthesise,
+    shards,
+    convert,
+    export,
+    bench,
+    doctor,
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

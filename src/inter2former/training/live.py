@@ -12,15 +12,17 @@ from numpy.typing import NDArray
 
 from inter2former.data.sample import Annotation
 from inter2former.data.synthetic import SyntheticSource
+from inter2former.data.synthetic_folder import Material
 from inter2former.data.transforms import Blur, ColourJitter, Crop, Flip, Jpeg, Noise, Picture, ResizeRange, apply
 from inter2former.errors import DataError
+from inter2former.images import load_image
 from inter2former.training.batches import Batch, draw_batch, padded_pixels, padded_target
 from inter2former.training.crops import ATTEMPTS, source_probability
 from inter2former.training.losses import IGNORE
 from inter2former.training.objects import ObjectSampling, draw_objects, merged
 from inter2former.training.settings import TrainingSettings
 
-__all__ = ["AnnotatedImages", "LiveSampler", "annotated_target", "made_up_target"]
+__all__ = ["AnnotatedImages", "LiveSampler", "annotated_target", "made_up_target", "whole_photo"]
 
 _LOOKS = (ColourJitter(), Blur(), Noise(), Jpeg())
 
@@ -119,6 +121,24 @@ def annotated_target(
                 f"{image.shape[1]}x{image.shape[0]}; give the mask the image's size"
             )
         return Picture(image, mask.view(np.uint8), ignore)
+
+    return draw
+
+
+def whole_photo(material: Sequence[Material]) -> Callable[[Generator], Picture | None]:
+    """A function that draws a photo without labels, all of which counts as the target.
+
+    Args:
+        material: folders of photos; each photo comes as often as any other.
+
+    Returns:
+        draws a picture with label 1 everywhere. Raises ImageReadError where a file cannot be used.
+    """
+    files = [file for folder in material for file in folder.files]
+
+    def draw(rng: Generator) -> Picture | None:
+        image = load_image(files[int(rng.integers(len(files)))])
+        return Picture(image, np.ones(image.shape[:2], dtype=np.uint8))
 
     return draw
 

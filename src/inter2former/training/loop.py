@@ -1,4 +1,4 @@
-"""The training loop: draw crops, click, learn, log, save; stop at any time and go on later."""
+"""The training loop: draw crops, learn, log, save; stop at any time and go on later."""
 
 from __future__ import annotations
 
@@ -14,20 +14,15 @@ from torch import Tensor, nn
 
 from inter2former.checkpoint import save_weights
 from inter2former.config import PIXEL_MEAN, PIXEL_STD
-from inter2former.model.image_features import ImageFeatures
-from inter2former.model.inter2former import EncodedImage, Inter2Former
 from inter2former.training.batches import Batch, CropSource
 from inter2former.training.distributed import any_process, average_gradients, process_count, process_rank
-from inter2former.training.interaction import simulate_interaction
-from inter2former.training.losses import IGNORE, low_resolution_target, normalised_focal_loss
+from inter2former.training.objective import Objective
 from inter2former.training.optimiser import ScheduledAdamW
 from inter2former.training.run_folder import RunFolder
 from inter2former.training.settings import TrainingSettings
 from inter2former.training.state import RunState, WeightMean
 
 __all__ = ["StepReport", "Trainer"]
-
-LOGITS = "logits"
 
 
 class StepReport(NamedTuple):
@@ -50,26 +45,27 @@ class StepReport(NamedTuple):
 
 
 class Trainer:
-    """Trains a network: decoder and edge encoder, and the image encoder where the settings give it a learning rate.
+    """Trains a network towards an objective.
 
     A run lives in a folder, see `RunFolder`; the network may lie on any device.
     """
 
-    def __init__(self, network: Inter2Former, source: CropSource, settings: TrainingSettings, folder: Path) -> None:
+    def __init__(self, objective: Objective, source: CropSource, settings: TrainingSettings, folder: Path) -> None:
         """Prepare the run and go on where the folder's state says.
 
         Raises:
             ValueError: the folder holds a run with other settings, or the network wants its channels in another order.
         """
+        network = objective.network
         if network.config.channel_order != "rgb":
             raise ValueError(
                 f"the network's channel order is {network.config.channel_order!r} but training feeds red first; "
                 "set channel_order to 'rgb' and start from weights that expect it"
             )
-        self.network, self.source, self.settings = network, source, settings
+        self.objective, self.source, self.settings = objective, source, settings
         self.device = next(network.parameters()).device
-        self.adamw = ScheduledAdamW(network, settings)
-        self.mean = WeightMean(network, settings.ema_decay)
+        self.adamw = ScheduledAdamW(objective.module, network.encoder, settings)
+        self.mean = WeightMean(objective.module, settings.ema_decay)
         self.step = 0
         self._stopped = False
         self.folder = RunFolder(folder, settings, writes=process_rank() == 0)
@@ -95,43 +91,6 @@ class Trainer:
             for number, handler in handlers.items():
                 signal.signal(number, handler)
 
-    def losses(self, batch: Batch, step: int, *, piece: int = 0) -> dict[str, Tensor]:
-        """Simulate the interaction on a batch and compute its losses, without touching the weights.
-
-        Args:
-            batch: on the CPU.
-            step: of the run.
-            piece: of all pieces that all processes compute the step in.
-
-        Returns:
-            scalars: `mask`, `coarse` and `commitment`, each already weighted, and `iou`, which is no loss; and
-            `logits`, (B, 1, S, S) without gradient.
-        """
-        image, target = batch.image.to(self.device), batch.target.to(self.device)
-        features = self._features(image, batch.embedding)
-        edges = self.network.edge_encoder(image, features.skips)
-        embedding = self.network.embedding_norm(features.embedding)
-        with torch.no_grad():
-            fixed = self.network.prepared(EncodedImage(embedding.detach(), edges))
-        reference_map = simulate_interaction(self.network, fixed, batch.target, self.settings, step=step, rank=piece)
-        output = self.network.forward_training(EncodedImage(embedding, edges), reference_map.to(self.device))
-        coarse_target = low_resolution_target(target, (output.coarse_logits.shape[2], output.coarse_logits.shape[3]))
-        logits = output.logits.detach()
-        return {
-            "mask": normalised_focal_loss(output.logits, target).mean(),
-            "coarse": normalised_focal_loss(output.coarse_logits, coarse_target).mean() * self.settings.coarse_weight,
-            "commitment": output.commitment_loss.float() * self.settings.commitment_weight,
-            "iou": _mean_iou(logits > 0, target),
-            LOGITS: logits,
-        }
-
-    def _features(self, image: Tensor, cached: Tensor | None) -> ImageFeatures:
-        """The image encoder's part: cached where the batch has it, with gradient where the encoder is trained."""
-        with torch.set_grad_enabled(self.settings.encoder_learning_rate > 0):
-            if cached is None:
-                return self.network.encoder(image)
-            return ImageFeatures(cached.to(self.device), self.network.encoder.local_features(image))
-
     def _one_step(self) -> dict[str, float]:
         pieces = self.settings.accumulate
         self.adamw.optimiser.zero_grad(set_to_none=True)
@@ -141,19 +100,18 @@ class Trainer:
             piece = process_rank() * pieces + number
             batch = self.source.batch(self.step, rank=piece, processes=process_count() * pieces)
             with torch.autocast(self.device.type, torch.bfloat16, enabled=self.settings.bfloat16):
-                parts = self.losses(batch, self.step, piece=piece)
-            logits = parts.pop(LOGITS)
-            total = torch.stack([value for name, value in parts.items() if name != "iou"]).sum()
+                losses = self.objective.losses(batch, self.step, piece=piece)
+            total = torch.stack(list(losses.terms.values())).sum()
             (total if pieces == 1 else total / pieces).backward()
-            for name, value in parts.items():
+            for name, value in (losses.terms | losses.figures).items():
                 totals[name] = totals.get(name, 0.0) + float(value.detach()) / pieces
         average_gradients(self.adamw.trained)
         norm = nn.utils.clip_grad_norm_(self.adamw.trained, self.settings.clip_norm)
         self.adamw.step(self.step)
-        self.mean.update(self.network)
+        self.mean.update(self.objective.module)
         self.step += 1
-        if self.folder.wants_pictures and self.step % self.settings.picture_every == 0:
-            self._show(batch, logits)
+        if self.folder.wants_pictures and losses.logits is not None and self.step % self.settings.picture_every == 0:
+            self._show(batch, losses.logits)
         return totals | {"gradient_norm": float(norm)}
 
     def _show(self, batch: Batch, logits: Tensor) -> None:
@@ -167,25 +125,19 @@ class Trainer:
         self._stopped = True
 
     def _save(self) -> None:
-        network = self.network.state_dict()
+        module = self.objective.module
         optimiser = self.adamw.optimiser.state_dict()
-        self.folder.save_state(RunState(self.step, network, optimiser, self.mean.tensors, self.mean.updates))
-        self.network.load_state_dict(self.mean.tensors)
-        save_weights(self.network, self.folder.weights_path, metadata={"step": str(self.step)})
-        self.network.load_state_dict(RunState.load(self.folder.state_path).network)
+        self.folder.save_state(
+            RunState(self.step, module.state_dict(), optimiser, self.mean.tensors, self.mean.updates)
+        )
+        module.load_state_dict(self.mean.tensors)
+        save_weights(self.objective.network, self.folder.weights_path, metadata={"step": str(self.step)})
+        module.load_state_dict(RunState.load(self.folder.state_path).network)
 
     def _resume(self) -> None:
         state = RunState.load(self.folder.state_path)
-        self.network.load_state_dict(state.network)
+        self.objective.module.load_state_dict(state.network)
         self.adamw.optimiser.load_state_dict(state.optimiser)
         self.mean.tensors = {key: value.to(self.device) for key, value in state.mean.items()}
         self.mean.updates = state.mean_updates
         self.step = state.step
-
-
-def _mean_iou(mask: Tensor, target: Tensor) -> Tensor:
-    """Mean IoU of a batch: the focal loss weighs its mistakes anew each step and so does not show progress."""
-    valid, wanted = target != IGNORE, target == 1
-    both = (mask & wanted).flatten(1).sum(1)
-    either = ((mask | wanted) & valid).flatten(1).sum(1)
-    return (both / either.clamp(min=1)).mean()

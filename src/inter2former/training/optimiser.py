@@ -8,13 +8,10 @@ import torch
 from torch import nn
 
 from inter2former.model.image_encoder import ImageEncoder
-from inter2former.model.inter2former import Inter2Former
 from inter2former.model.tiny_vit import TinyViT
 from inter2former.training.settings import TrainingSettings
 
 __all__ = ["ScheduledAdamW", "encoder_layers", "schedule"]
-
-_ENCODER = "encoder."
 
 
 class _Rate(NamedTuple):
@@ -32,23 +29,30 @@ class ScheduledAdamW:
         trained: the tensors that it changes.
     """
 
-    def __init__(self, network: Inter2Former, settings: TrainingSettings) -> None:
-        """Sort the network's tensors into groups and freeze the encoder if it is not trained."""
+    def __init__(self, module: nn.Module, encoder: ImageEncoder, settings: TrainingSettings) -> None:
+        """Sort the tensors that want a gradient into groups.
+
+        Args:
+            module: all that is trained.
+            encoder: the image encoder in it, which has rates of its own; frozen if it is not trained.
+            settings: the rates and the schedule.
+        """
         self.settings = settings
-        network.encoder.requires_grad_(settings.encoder_learning_rate > 0)
+        encoder.requires_grad_(settings.encoder_learning_rate > 0)
         groups: dict[_Rate, list[nn.Parameter]] = {}
         # These two come first and in this order, whatever the network: runs of earlier versions are resumed by place.
         groups[_Rate(settings.learning_rate, True)] = []
         groups[_Rate(settings.learning_rate, False)] = []
-        rates = _encoder_rates(network.encoder, settings)
-        for name, parameter in network.named_parameters():
+        rates = _encoder_rates(encoder, settings)
+        peaks = {id(parameter): rates[name] for name, parameter in encoder.named_parameters()}
+        for parameter in module.parameters():
             if parameter.requires_grad:
                 # Vectors and biases do not decay.
-                peak = rates[name.removeprefix(_ENCODER)] if name.startswith(_ENCODER) else settings.learning_rate
+                peak = peaks.get(id(parameter), settings.learning_rate)
                 groups.setdefault(_Rate(peak, parameter.ndim > 1), []).append(parameter)
         self.peaks = [rate.peak for rate in groups]
-        # In the network's order: the norm of the gradient is summed in it, and another order rounds otherwise.
-        self.trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
+        # In the module's order: the norm of the gradient is summed in it, and another order rounds otherwise.
+        self.trained = [parameter for parameter in module.parameters() if parameter.requires_grad]
         described = [
             {"params": members, "lr": rate.peak, "weight_decay": settings.weight_decay if rate.decays else 0.0}
             for rate, members in groups.items()

@@ -20,7 +20,14 @@ AT_LEAST_ONE = (
     "kept_states",
     "picture_every",
 )
-SHARES = ("box_probability", "merge_probability", "live_share", "synthetic_share", "synthetic_thin_share")
+SHARES = (
+    "box_probability",
+    "merge_probability",
+    "live_share",
+    "synthetic_share",
+    "synthetic_thin_share",
+    "hidden_share",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +82,8 @@ class TrainingSettings:
         kept_states: how many of the newest checkpoints are kept; older ones lie in `states/` of the run's folder.
         tensorboard: write scalars and pictures for TensorBoard into the run's folder.
         picture_every: steps between pictures.
+        hidden_share: share of the patches that pre-training hides.
+        answer_weight: factor on distillation's loss of the teacher's masks.
     """
 
     steps: int = 1300
@@ -125,6 +134,8 @@ class TrainingSettings:
     kept_states: int = 1
     tensorboard: bool = False
     picture_every: int = 500
+    hidden_share: float = 0.75
+    answer_weight: float = 1.0
 
     def __post_init__(self) -> None:
         """Refuse settings that contradict each other."""
@@ -200,9 +211,45 @@ SETTINGS: dict[str, TrainingSettings] = {
         box_probability=0.0,
         checkpoint_every=2000,
     ),
+    "pretrain": TrainingSettings(
+        steps=100_000,
+        learning_rate=1.5e-4,
+        warmup_steps=2000,
+        encoder_learning_rate=1.5e-4,
+        encoder_layer_decay=1.0,
+        live_share=1.0,
+        checkpoint_every=2000,
+    ),
+    "distil": TrainingSettings(
+        steps=50_000,
+        learning_rate=3e-4,
+        warmup_steps=1000,
+        encoder_learning_rate=3e-4,
+        encoder_layer_decay=1.0,
+        crop_sides=(1024,),
+        crop_weights=(1.0,),
+        live_share=1.0,
+        live_sides=(1024, 1024),
+        checkpoint_every=1000,
+    ),
+    "fine": TrainingSettings(
+        steps=20_000,
+        learning_rate=3e-5,
+        warmup_steps=500,
+        encoder_learning_rate=3e-6,
+        crop_sides=(768, 1024),
+        crop_weights=(0.5, 0.5),
+        live_share=0.6,
+        live_sides=(1024, 2048),
+        synthetic_share=0.4,
+        synthetic_thin_share=0.7,
+        checkpoint_every=1000,
+    ),
 }
-"""Settings by name. "released" has the optimiser and the schedule of the released configuration files, which do not say
-crop sides, batch size or augmentations; its clicks need a preset whose `ClickConfig` is the released one."""
+"""Settings by name. "released" has the optimiser and the schedule of the released configuration files, which do not
+say crop sides, batch size or augmentations; its clicks need a preset whose `ClickConfig` is the released one.
+"pretrain" and "distil" are for the commands of these names; "fine" is for exact masks at high resolution, after
+"released". None of these three has been run to its end."""
 
 
 def named_settings(name: str) -> TrainingSettings:

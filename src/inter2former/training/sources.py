@@ -11,10 +11,10 @@ from inter2former.data.synthetic_folder import Material
 from inter2former.training.batches import CropSource, Mixture
 from inter2former.training.crops import CropSampler
 from inter2former.training.embedding_cache import EmbeddingCache
-from inter2former.training.live import AnnotatedImages, LiveSampler, annotated_target, made_up_target
+from inter2former.training.live import AnnotatedImages, LiveSampler, annotated_target, made_up_target, whole_photo
 from inter2former.training.settings import TrainingSettings
 
-__all__ = ["cached_share", "make_source"]
+__all__ = ["cached_share", "make_source", "photo_source"]
 
 
 def cached_share(settings: TrainingSettings) -> float:
@@ -58,6 +58,17 @@ def make_source(
         made_up = made_up_target(_generators(settings, backgrounds, foregrounds), settings)
         parts.append((LiveSampler("made-up pictures", made_up, settings), settings.synthetic_share))
     return Mixture(parts, seed=settings.seed)
+
+
+def photo_source(settings: TrainingSettings, photos: Sequence[Material]) -> CropSource:
+    """A source of photos without labels; what `live_share` and `synthetic_share` say has no meaning here.
+
+    Raises:
+        ValueError: there are no photos.
+    """
+    if not photos:
+        raise ValueError("there are no photos to train on; give folders of images")
+    return LiveSampler(", ".join(folder.name for folder in photos), whole_photo(photos), settings)
 
 
 def _check(

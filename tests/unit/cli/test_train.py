@@ -124,7 +124,8 @@ def test_live_and_made_up_pictures_train_the_encoder_too(run, refused, command, 
     assert not list((tmp_path / "run").rglob("*.npy"))
     assert "synthetic_share is above 0, but there are no photos" in refused(*command, *given)
     assert "cannot compute on the device 'tpu'" in refused(*command, "--device", "tpu")
-    assert "unknown settings 'big'; there are laptop, released" in refused(*command, "--settings", "big")
+    unknown = refused(*command, "--settings", "big")
+    assert "unknown settings 'big'; there are distil, fine, laptop, pretrain, released" in unknown
     without_data = [word for place, word in enumerate(command) if place not in (2, 3)]
     assert "no data for the steps with cached embeddings" in refused(*without_data)
 

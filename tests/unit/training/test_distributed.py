@@ -12,6 +12,7 @@ import torch
 
 from inter2former.data.folder import open_folder
 from inter2former.model.moe import HybridMoE
+from inter2former.training.clicking import Clicking
 from inter2former.training.crops import CropSampler
 from inter2former.training.distributed import (
     any_process,
@@ -94,9 +95,11 @@ def train_a_little(folder, cache, out, make_network, settings):
     HybridMoE.balance_rate = 0.0
     network = make_network()
     sampler = CropSampler([open_folder(folder)], EmbeddingCache(cache, network.encoder, size=settings.size), settings)
-    trainer = Trainer(network, sampler, settings, out)
+    trainer = Trainer(Clicking(network, settings), sampler, settings, out)
     trainer.run(lambda report: None)
-    return {name: value.double() for name, value in trainer.network.state_dict().items() if "balance" not in name}
+    return {
+        name: value.double() for name, value in trainer.objective.network.state_dict().items() if "balance" not in name
+    }
 
 
 def train_in_a_process(rank, port, results, folder, cache, out, make_network, settings):

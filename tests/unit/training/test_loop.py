@@ -11,6 +11,7 @@ import torch
 
 from inter2former.checkpoint import load_tensors
 from inter2former.model.moe import HybridMoE
+from inter2former.training.clicking import Clicking
 from inter2former.training.loop import Trainer
 from inter2former.training.state import RunState
 
@@ -47,7 +48,7 @@ def train(new_network, make_sampler, settings, tmp_path):
         sampler = make_sampler(network, chosen)
         sampler = LiveSource(sampler) if live else sampler
         sampler = sampler if stop is None else StopsAt(sampler, stop, number)
-        trainer, reported = Trainer(network, sampler, chosen, tmp_path / name), []
+        trainer, reported = Trainer(Clicking(network, chosen), sampler, chosen, tmp_path / name), []
         trainer.run(reported.append)
         return trainer, reported
 
@@ -111,7 +112,7 @@ def test_a_network_that_wants_blue_first_is_refused(network, make_sampler, setti
     sampler = make_sampler(network, settings)
     network.config = dataclasses.replace(network.config, channel_order="bgr")
     with pytest.raises(ValueError, match="channel order is 'bgr' but training feeds red first"):
-        Trainer(network, sampler, settings, tmp_path / "run")
+        Trainer(Clicking(network, settings), sampler, settings, tmp_path / "run")
 
 
 def test_the_encoder_stays_and_the_rest_moves(train, new_network):
@@ -119,7 +120,7 @@ def test_the_encoder_stays_and_the_rest_moves(train, new_network):
     assert [(report.step, report.steps) for report in reported] == [(step, 4) for step in (1, 2, 3, 4)]
     assert str(reported[-1]).startswith("mask ")
     assert str(reported[-1]).endswith("  0 min left")
-    start, end = new_network().state_dict(), trainer.network.state_dict()
+    start, end = new_network().state_dict(), trainer.objective.network.state_dict()
     moved = {key for key, value in end.items() if not torch.equal(value, start[key])}
     parts = {key.partition(".")[0] for key in end}
     assert {key.partition(".")[0] for key in moved} == parts - {"encoder"}
@@ -132,7 +133,7 @@ def test_the_loss_goes_down_on_two_discs(train, tmp_path):
 
 
 def moved_parts(trainer, network):
-    start, end = network.state_dict(), trainer.network.state_dict()
+    start, end = network.state_dict(), trainer.objective.network.state_dict()
     return {key.partition(".")[0] for key, value in end.items() if not torch.equal(value, start[key])}
 
 
@@ -148,12 +149,14 @@ def test_the_encoder_is_trained_where_it_has_a_rate(train, new_network, tmp_path
     still = {
         name
         for name, value in new_network().encoder.state_dict().items()
-        if torch.equal(value, trainer.network.encoder.state_dict()[name])
+        if torch.equal(value, trainer.objective.network.encoder.state_dict()[name])
     }
     assert not still
     train("parts", stop=0, **changes)
     resumed, _ = train("parts", **changes)
-    torch.testing.assert_close(resumed.network.state_dict(), trainer.network.state_dict(), rtol=0, atol=0)
+    torch.testing.assert_close(
+        resumed.objective.network.state_dict(), trainer.objective.network.state_dict(), rtol=0, atol=0
+    )
 
 
 def gradient_of(trainer):
@@ -172,13 +175,13 @@ def test_pieces_add_up_to_the_mean_over_their_batches(monkeypatch, new_network, 
     sampler = make_sampler(new_network(), chosen)
     pieces = [sampler.batch(0, rank=rank, processes=2) for rank in (0, 1)]
     assert [len(piece.image) for piece in pieces] == [1, 1]
-    trainer = Trainer(new_network(), sampler, chosen, tmp_path / "pieces")
+    trainer = Trainer(Clicking(new_network(), chosen), sampler, chosen, tmp_path / "pieces")
     found = gradient_of(trainer)
     expected = []
     for number, piece in enumerate(pieces):
-        alone = Trainer(new_network(), sampler, chosen, tmp_path / str(number))
-        parts = alone.losses(piece, 0, piece=number)
-        sum(parts[name] for name in ("mask", "coarse", "commitment")).backward()
+        alone = Trainer(Clicking(new_network(), chosen), sampler, chosen, tmp_path / str(number))
+        losses = alone.objective.losses(piece, 0, piece=number)
+        sum(losses.terms.values()).backward()
         gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in alone.adamw.trained]
         expected.append(torch.cat([gradient.flatten() for gradient in gradients]))
     assert found.shape == expected[0].shape
@@ -189,7 +192,7 @@ def test_bfloat16_learns_nearly_the_same(train, tmp_path):
     changes = {"live": True, "live_share": 1.0, "encoder_learning_rate": 1e-3, "steps": 2}
     train("single", **changes)
     trainer, _ = train("half", bfloat16=True, **changes)
-    assert all(value.dtype == torch.float32 for value in trainer.network.parameters())
+    assert all(value.dtype == torch.float32 for value in trainer.objective.network.parameters())
     losses = [[entry["mask"] for entry in log_of(tmp_path / name)] for name in ("single", "half")]
     assert losses[0] != losses[1]
     assert losses[1][0] == pytest.approx(losses[0][0], rel=0.02)

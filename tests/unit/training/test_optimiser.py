@@ -58,7 +58,7 @@ def test_layers_of_the_papers_encoder():
 
 
 def rates_of(network, settings):
-    adamw = ScheduledAdamW(network, settings)
+    adamw = ScheduledAdamW(network, network.encoder, settings)
     names = {id(parameter): name for name, parameter in network.named_parameters()}
     return adamw, {
         names[id(parameter)]: (peak, group["weight_decay"])

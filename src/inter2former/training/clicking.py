@@ -1,0 +1,69 @@
+"""The stage that makes a segmenter: simulated clicks, and the losses of the mask that answers them.
+
+Paper, section on training; what the released configuration says of it is in `settings.SETTINGS["released"]`.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from inter2former.model.image_features import ImageFeatures
+from inter2former.model.inter2former import EncodedImage, Inter2Former
+from inter2former.training.batches import Batch
+from inter2former.training.interaction import simulate_interaction
+from inter2former.training.losses import IGNORE, low_resolution_target, normalised_focal_loss
+from inter2former.training.objective import Losses
+from inter2former.training.settings import TrainingSettings
+
+__all__ = ["Clicking"]
+
+
+class Clicking:
+    """Trains decoder and edge encoder, and the image encoder where the settings give it a learning rate."""
+
+    def __init__(self, network: Inter2Former, settings: TrainingSettings) -> None:
+        """Take a network, on any device."""
+        self.network = network
+        self.module: nn.Module = network
+        self.settings = settings
+
+    def losses(self, batch: Batch, step: int, *, piece: int = 0) -> Losses:
+        """Simulate the interaction on a batch and compute its losses.
+
+        Returns:
+            `mask`, `coarse` and `commitment`; the figure `iou`; the logits.
+        """
+        network, settings = self.network, self.settings
+        device = next(network.parameters()).device
+        image, target = batch.image.to(device), batch.target.to(device)
+        features = self._features(image, batch.embedding)
+        edges = network.edge_encoder(image, features.skips)
+        embedding = network.embedding_norm(features.embedding)
+        with torch.no_grad():
+            fixed = network.prepared(EncodedImage(embedding.detach(), edges))
+        reference_map = simulate_interaction(network, fixed, batch.target, settings, step=step, rank=piece)
+        output = network.forward_training(EncodedImage(embedding, edges), reference_map.to(device))
+        coarse_target = low_resolution_target(target, (output.coarse_logits.shape[2], output.coarse_logits.shape[3]))
+        logits = output.logits.detach()
+        terms = {
+            "mask": normalised_focal_loss(output.logits, target).mean(),
+            "coarse": normalised_focal_loss(output.coarse_logits, coarse_target).mean() * settings.coarse_weight,
+            "commitment": output.commitment_loss.float() * settings.commitment_weight,
+        }
+        return Losses(terms, {"iou": _mean_iou(logits > 0, target)}, logits)
+
+    def _features(self, image: Tensor, cached: Tensor | None) -> ImageFeatures:
+        """The image encoder's part: cached where the batch has it, with gradient where the encoder is trained."""
+        with torch.set_grad_enabled(self.settings.encoder_learning_rate > 0):
+            if cached is None:
+                return self.network.encoder(image)
+            return ImageFeatures(cached.to(image.device), self.network.encoder.local_features(image))
+
+
+def _mean_iou(mask: Tensor, target: Tensor) -> Tensor:
+    """Mean IoU of a batch: the focal loss weighs its mistakes anew each step and so does not show progress."""
+    valid, wanted = target != IGNORE, target == 1
+    both = (mask & wanted).flatten(1).sum(1)
+    either = ((mask | wanted) & valid).flatten(1).sum(1)
+    return (both / either.clamp(min=1)).mean()
