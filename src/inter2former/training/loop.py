@@ -10,9 +10,8 @@ from types import FrameType
 from typing import NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from inter2former.checkpoint import save_weights
 from inter2former.config import PIXEL_MEAN, PIXEL_STD
 from inter2former.training.batches import Batch, CropSource
 from inter2former.training.distributed import any_process, average_gradients, process_count, process_rank
@@ -20,6 +19,7 @@ from inter2former.training.objective import Objective
 from inter2former.training.optimiser import ScheduledAdamW
 from inter2former.training.run_folder import RunFolder
 from inter2former.training.settings import TrainingSettings
+from inter2former.training.sharding import clip_gradients, is_shared, parts_like, share_out, share_out_state, whole
 from inter2former.training.state import RunState, WeightMean
 
 __all__ = ["StepReport", "Trainer"]
@@ -64,6 +64,8 @@ class Trainer:
             )
         self.objective, self.source, self.settings = objective, source, settings
         self.device = next(network.parameters()).device
+        if settings.shard_encoder:
+            share_out(network.encoder)
         self.adamw = ScheduledAdamW(objective.module, network.encoder, settings)
         self.mean = WeightMean(objective.module, settings.ema_decay)
         self.step = 0
@@ -83,10 +85,9 @@ class Trainer:
                     values["seconds_per_step"] = (time.perf_counter() - started) / (self.step - first)
                     self.folder.log(self.step, values)
                     report(StepReport(self.step, self.settings.steps, values))
-                if self.step % self.settings.checkpoint_every == 0 and process_rank() == 0:
+                if self.step % self.settings.checkpoint_every == 0:
                     self._save()
-            if process_rank() == 0:
-                self._save()
+            self._save()
         finally:
             for number, handler in handlers.items():
                 signal.signal(number, handler)
@@ -105,14 +106,14 @@ class Trainer:
             (total if pieces == 1 else total / pieces).backward()
             for name, value in (losses.terms | losses.figures).items():
                 totals[name] = totals.get(name, 0.0) + float(value.detach()) / pieces
-        average_gradients(self.adamw.trained)
-        norm = nn.utils.clip_grad_norm_(self.adamw.trained, self.settings.clip_norm)
+        average_gradients([parameter for parameter in self.adamw.trained if not is_shared(parameter)])
+        norm = clip_gradients(self.adamw.trained, self.settings.clip_norm)
         self.adamw.step(self.step)
         self.mean.update(self.objective.module)
         self.step += 1
         if self.folder.wants_pictures and losses.logits is not None and self.step % self.settings.picture_every == 0:
             self._show(batch, losses.logits)
-        return totals | {"gradient_norm": float(norm)}
+        return totals | {"gradient_norm": norm}
 
     def _show(self, batch: Batch, logits: Tensor) -> None:
         """The first crop of a batch, for TensorBoard."""
@@ -125,19 +126,30 @@ class Trainer:
         self._stopped = True
 
     def _save(self) -> None:
-        module = self.objective.module
-        optimiser = self.adamw.optimiser.state_dict()
-        self.folder.save_state(
-            RunState(self.step, module.state_dict(), optimiser, self.mean.tensors, self.mean.updates)
+        """Put the state together, which takes all processes, and write it, which takes one."""
+        state = RunState(
+            self.step,
+            whole(self.objective.module.state_dict()),
+            whole(self.adamw.optimiser.state_dict()),
+            whole(self.mean.tensors),
+            self.mean.updates,
         )
-        module.load_state_dict(self.mean.tensors)
-        save_weights(self.objective.network, self.folder.weights_path, metadata={"step": str(self.step)})
-        module.load_state_dict(RunState.load(self.folder.state_path).network)
+        if process_rank() == 0:
+            self.folder.save_state(state)
+            prefix = self._prefix()
+            weights = {key.removeprefix(prefix): value for key, value in state.mean.items() if key.startswith(prefix)}
+            self.folder.save_weights(weights, self.step)
+
+    def _prefix(self) -> str:
+        """What the names of the network's tensors begin with in the module that is trained."""
+        names = [name for name, part in self.objective.module.named_modules() if part is self.objective.network]
+        return f"{names[0]}." if names[0] else ""
 
     def _resume(self) -> None:
-        state = RunState.load(self.folder.state_path)
-        self.objective.module.load_state_dict(state.network)
+        state, module = RunState.load(self.folder.state_path), self.objective.module
+        module.load_state_dict(parts_like(state.network, module.state_dict()))
         self.adamw.optimiser.load_state_dict(state.optimiser)
-        self.mean.tensors = {key: value.to(self.device) for key, value in state.mean.items()}
+        share_out_state(self.adamw.optimiser)
+        self.mean.tensors = parts_like(state.mean, self.mean.tensors)
         self.mean.updates = state.mean_updates
         self.step = state.step

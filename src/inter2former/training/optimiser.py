@@ -10,6 +10,7 @@ from torch import nn
 from inter2former.model.image_encoder import ImageEncoder
 from inter2former.model.tiny_vit import TinyViT
 from inter2former.training.settings import TrainingSettings
+from inter2former.training.sharding import is_shared
 
 __all__ = ["ScheduledAdamW", "encoder_layers", "schedule"]
 
@@ -19,6 +20,7 @@ class _Rate(NamedTuple):
 
     peak: float
     decays: bool
+    shared: bool = False  # shared tensors and others cannot be changed in one call
 
 
 class ScheduledAdamW:
@@ -49,7 +51,7 @@ class ScheduledAdamW:
             if parameter.requires_grad:
                 # Vectors and biases do not decay.
                 peak = peaks.get(id(parameter), settings.learning_rate)
-                groups.setdefault(_Rate(peak, parameter.ndim > 1), []).append(parameter)
+                groups.setdefault(_Rate(peak, parameter.ndim > 1, is_shared(parameter)), []).append(parameter)
         self.peaks = [rate.peak for rate in groups]
         # In the module's order: the norm of the gradient is summed in it, and another order rounds otherwise.
         self.trained = [parameter for parameter in module.parameters() if parameter.requires_grad]

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
+from inter2former.checkpoint import save_tensors
 from inter2former.images import overlay
 from inter2former.training.settings import TrainingSettings
 from inter2former.training.state import RunState
@@ -113,6 +117,10 @@ class RunFolder:
             for path in sorted(older.glob("*.pt"))[: -(self.settings.kept_states - 1)]:
                 path.unlink()
         state.save(self.state_path)
+
+    def save_weights(self, tensors: Mapping[str, Tensor], step: int) -> None:
+        """Write the mean weights in half precision."""
+        save_tensors(tensors, self.weights_path, metadata={"step": str(step)}, dtype=torch.float16)
 
     def _check_settings(self) -> None:
         path = self.path / "settings.json"

@@ -83,6 +83,7 @@ class TrainingSettings:
         tensorboard: write scalars and pictures for TensorBoard into the run's folder.
         picture_every: steps between pictures.
         hidden_share: share of the patches that pre-training hides.
+        shard_encoder: share the image encoder's tensors, gradients and optimiser state out over the processes (FSDP2).
         answer_weight: factor on distillation's loss of the teacher's masks.
     """
 
@@ -136,6 +137,7 @@ class TrainingSettings:
     picture_every: int = 500
     hidden_share: float = 0.75
     answer_weight: float = 1.0
+    shard_encoder: bool = False
 
     def __post_init__(self) -> None:
         """Refuse settings that contradict each other."""
@@ -158,6 +160,8 @@ class TrainingSettings:
                 f"encoder_learning_rate is {self.encoder_learning_rate}, but some steps use cached embeddings, which "
                 "do not change with the encoder; set live_share and synthetic_share so that they add up to 1"
             )
+        if self.shard_encoder and not self.encoder_learning_rate:
+            raise ValueError("shard_encoder is set but encoder_learning_rate is 0; an encoder that stays fits anywhere")
         wrong = [side for side in self.crop_sides if side % 16 or side < 16]
         if wrong:
             raise ValueError(f"crop side {wrong[0]} is no multiple of 16")

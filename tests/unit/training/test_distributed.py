@@ -5,11 +5,13 @@ from __future__ import annotations
 import dataclasses
 import multiprocessing
 import os
+import signal
 import socket
 
 import pytest
 import torch
 
+from inter2former.checkpoint import load_tensors
 from inter2former.data.folder import open_folder
 from inter2former.model.moe import HybridMoE
 from inter2former.training.clicking import Clicking
@@ -23,7 +25,9 @@ from inter2former.training.distributed import (
     process_rank,
 )
 from inter2former.training.embedding_cache import EmbeddingCache
+from inter2former.training.live import LiveSampler, annotated_target
 from inter2former.training.loop import Trainer
+from inter2former.training.sharding import whole
 
 
 def parameters_with_gradients(rank):
@@ -100,6 +104,64 @@ def train_a_little(folder, cache, out, make_network, settings):
     return {
         name: value.double() for name, value in trainer.objective.network.state_dict().items() if "balance" not in name
     }
+
+
+class StopsAt:
+    """A source that interrupts the run while it draws for a step; None: it never does."""
+
+    def __init__(self, source, step):
+        self.source, self.step = source, step
+
+    def batch(self, step, *, rank=0, processes=1):
+        if step == self.step:
+            signal.raise_signal(signal.SIGTERM)
+        return self.source.batch(step, rank=rank, processes=processes)
+
+
+def train_encoder_too(folder, out, make_network, settings, stop=None):
+    """As `train_a_little`, on pictures that the network encodes itself; whole tensors, in double precision."""
+    HybridMoE.balance_rate = 0.0
+    network = make_network()
+    sampler = LiveSampler("photos", annotated_target([open_folder(folder)], settings), settings)
+    trainer = Trainer(Clicking(network, settings), StopsAt(sampler, stop), settings, out)
+    trainer.run(lambda report: None)
+    assert trainer.step == (settings.steps if stop is None else stop + 1)
+    tensors = whole(trainer.objective.network.state_dict())
+    return {name: value.double() for name, value in tensors.items() if "balance" not in name}
+
+
+def train_shared_in_a_process(rank, port, results, folder, out, make_network, settings):
+    join_as(rank, port)
+    # Stopped after the second step and resumed, which puts the shared state together and takes it apart again.
+    train_encoder_too(folder, out / "both", make_network, settings, stop=1)
+    weights = train_encoder_too(folder, out / "both", make_network, settings)
+    results.put((rank, {name: value.tolist() for name, value in weights.items()}))
+
+
+@pytest.mark.slow
+def test_a_shared_encoder_is_trained_as_a_whole_one(make_folder, new_network, settings, tmp_path, monkeypatch):
+    monkeypatch.setattr(HybridMoE, "balance_rate", 0.0)
+    folder = make_folder()
+    settings = dataclasses.replace(
+        settings, steps=3, tokens_per_step=64, live_share=1.0, live_sides=(80, 130), encoder_learning_rate=1e-3
+    )
+    alone = train_encoder_too(folder, tmp_path / "alone", new_network, dataclasses.replace(settings, accumulate=2))
+    shared = dataclasses.replace(settings, shard_encoder=True)
+    answers = in_two_processes(train_shared_in_a_process, folder, tmp_path, new_network, shared)
+    start = new_network().state_dict()
+    for _, together in answers:
+        for name, values in together.items():
+            torch.testing.assert_close(torch.tensor(values, dtype=torch.float64), alone[name], rtol=1e-3, atol=2e-4)
+    assert not torch.equal(start["encoder.stem_in.weight"].double(), alone["encoder.stem_in.weight"])
+    weights, _ = load_tensors(tmp_path / "both" / "weights.safetensors")
+    assert weights["encoder.stem_in.weight"].shape == start["encoder.stem_in.weight"].shape
+
+
+def test_sharing_needs_several_processes(new_network, settings, tmp_path):
+    settings = dataclasses.replace(settings, live_share=1.0, encoder_learning_rate=1e-3, shard_encoder=True)
+    network = new_network()
+    with pytest.raises(ValueError, match="shard_encoder needs several processes; start them with torchrun"):
+        Trainer(Clicking(network, settings), None, settings, tmp_path / "run")
 
 
 def train_in_a_process(rank, port, results, folder, cache, out, make_network, settings):
