@@ -11,6 +11,7 @@ from inter2former.model.inter2former import Inter2Former
 from inter2former.model.mobile_sam import MobileSam
 from inter2former.training.distillation import Distillation
 from inter2former.training.settings import TrainingSettings
+from inter2former.training.teachers import TransformersTeacher
 
 __all__ = ["add_parser", "run"]
 
@@ -23,8 +24,12 @@ def add_parser(subparsers: Subparsers[argparse.ArgumentParser]) -> None:
         "teach the image encoder of a preset what a Segment Anything network knows",
         "inter2former distil inter2former-t --photos photos/ --teacher mobile_sam.safetensors --out runs/distilled",
     )
-    parser.add_argument(
-        "--teacher", required=True, metavar="FILE", help="a .safetensors file in the layout of MobileSAM"
+    teacher = parser.add_mutually_exclusive_group(required=True)
+    teacher.add_argument("--teacher", metavar="FILE", help="a .safetensors file in the layout of MobileSAM")
+    teacher.add_argument(
+        "--transformers",
+        metavar="MODEL",
+        help="a Segment Anything model of transformers: its folder or its cached name",
     )
     add_photos_option(parser)
     add_training_options(parser, settings="distil", start_needed=False)
@@ -33,10 +38,15 @@ def add_parser(subparsers: Subparsers[argparse.ArgumentParser]) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Train, and say where the weights are."""
-    teacher = MobileSam()
-    load_mobile_sam(teacher, options.teacher)
+    teacher = TransformersTeacher(options.transformers) if options.transformers else _mobile_sam(options.teacher)
 
     def objective(network: Inter2Former, settings: TrainingSettings) -> Distillation:
         return Distillation(network, teacher, settings)
 
     return train_network(options, photo_folders, objective)
+
+
+def _mobile_sam(path: str) -> MobileSam:
+    teacher = MobileSam()
+    load_mobile_sam(teacher, path)
+    return teacher

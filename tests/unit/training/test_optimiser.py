@@ -32,7 +32,7 @@ def test_released_settings():
     assert schedule(160_000 - 1, settings) == pytest.approx(1 / 158_500)
     assert (settings.learning_rate, settings.weight_decay, settings.encoder_layer_decay) == (1e-4, 0.05, 0.9)
     assert named_settings("laptop") == TrainingSettings()
-    with pytest.raises(ValueError, match="unknown settings 'cluster'; there are distil, fine, laptop, pretrain, released"):
+    with pytest.raises(ValueError, match="unknown settings 'cluster'; there are distil, fine, laptop"):
         named_settings("cluster")
 
 
