@@ -5,12 +5,15 @@ from __future__ import annotations
 import ast
 import contextlib
 import io
+import operator
 import re
 import subprocess
 from importlib.resources import files
 from pathlib import Path
 
 import pytest
+
+from inter2former.config import ModelConfig
 
 ROOT = Path(__file__).resolve().parents[2]
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -101,25 +104,49 @@ def test_relative_links_lead_somewhere(page: Path) -> None:
 
 @each_page
 def test_make_targets_exist(page: Path) -> None:
-    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
-    named = set(re.findall(r"(?:^|`|\$ )make ([a-z]+)", page.read_text(encoding="utf-8"), re.MULTILINE))
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    named = set(re.findall(r"(?:^|`|\$ )make ([a-z-]+)", page.read_text(encoding="utf-8"), re.MULTILINE))
     assert named <= targets, f"{relative(page)} names unknown make targets: {sorted(named - targets)}"
 
 
+def defined_names(source: Path) -> set[str]:
+    """Functions, methods, classes, and annotated fields and constants of a module."""
+    names = set()
+    for node in ast.walk(ast.parse(source.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            names.add(node.name)
+        elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+            names.add(node.target.id)
+    return names
+
+
 def test_paper_map_names_what_exists() -> None:
-    """Every name in backticks in the last column of the map is defined in a file that the row links to."""
+    """Every row that links to modules names something, and each name is defined in one of them."""
     page = ROOT / "docs" / "paper-map.md"
-    wrong = []
-    for row in re.findall(r"^\|.*\|$", page.read_text(encoding="utf-8"), re.MULTILINE):
-        defined = set()
-        for target in re.findall(r"\]\(([^)]+\.py)\)", row):
-            source = page.parent / target
-            if source.is_file():
-                nodes = ast.walk(ast.parse(source.read_text(encoding="utf-8")))
-                defined |= {n.name for n in nodes if isinstance(n, ast.FunctionDef | ast.ClassDef)}
-        last_column = row.strip("|").split("|")[-1]
-        wrong += [name for name in re.findall(r"`(\w+)`", last_column) if name not in defined]
+    wrong, rows = [], re.findall(r"^\|.*\|$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    for row in rows:
+        sources = [page.parent / target for target in re.findall(r"\]\(([^)]+\.py)\)", row)]
+        if sources:
+            defined = set().union(*map(defined_names, sources))
+            named = re.findall(r"`([\w.]+)`", row.strip("|").split("|")[-1])
+            wrong += [name for name in named or [row] if name not in defined]
     assert not wrong, f"docs/paper-map.md names what its files do not define: {wrong}"
+
+
+def test_paper_map_has_every_file_of_the_network() -> None:
+    page = (ROOT / "docs" / "paper-map.md").read_text(encoding="utf-8")
+    files_ = {path.name for path in (ROOT / "src" / "inter2former" / "model").glob("*.py")} - {"__init__.py"}
+    assert files_ == set(re.findall(r"\(\.\./src/inter2former/model/(\w+\.py)\)", page))
+
+
+def test_paper_map_names_fields_of_the_configuration() -> None:
+    """The last column of the table of differences: paths from `ModelConfig` to a field."""
+    page = (ROOT / "docs" / "paper-map.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\|.*\|$", page.partition("| field |")[2], re.MULTILINE)
+    paths = [path for row in rows for path in re.findall(r"`([\w.]+)`", row.strip("|").split("|")[-1]) if "." in path]
+    assert len(paths) > 10
+    for path in paths:
+        operator.attrgetter(path)(ModelConfig())
 
 
 def test_every_glossary_term_says_what_it_is_not() -> None:

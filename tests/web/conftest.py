@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import queue
 import struct
 
 import numpy as np
 import pytest
 from PIL import Image
+from tests.engines import tiny_engine
 
 from inter2former.project.store import Project
-from tests.engines import tiny_engine
 
 pytest.importorskip("fastapi", reason="needs the extra: pip install 'inter2former[annotate]'")
 
@@ -71,9 +73,9 @@ class Server:
     def project(self):
         return self.workspace.project
 
-    def page(self, path=None):
+    def page(self, path=None, **values):
         """A page, as a context manager; with a path it has that image open."""
-        return FakePage(self.client, path)
+        return FakePage(self.client, path, **values)
 
     def close(self):
         if self._open:
@@ -86,31 +88,68 @@ class Refusal(Exception):
     """The server refused a move."""
 
 
+class Closed(Exception):
+    """The server ended the conversation."""
+
+
 class FakePage:
     """What the browser's page does, in Python: sends moves, keeps the masks as the messages say."""
 
-    def __init__(self, client, path=None):
-        self._connecting = client.websocket_connect(f"/api/v1/socket?token={TOKEN}")
+    def __init__(self, client, path=None, token=TOKEN, headers=()):
+        self._client = client
         self._path = path
+        self._scope = {
+            "type": "websocket",
+            "path": "/api/v1/socket",
+            "raw_path": b"/api/v1/socket",
+            "root_path": "",
+            "query_string": f"token={token}".encode(),
+            "headers": [(b"host", b"127.0.0.1:8000"), *headers],
+            "scheme": "ws",
+            "subprotocols": [],
+        }
         self._number = 0
+        self.stuck = False
         self.messages = []
         self.image = self.draft = self.answer = None
         self.objects, self.masks = [], {}
 
     def __enter__(self):
-        self.socket = self._connecting.__enter__()
+        self.connect()
         self.hello = self.receive("hello")
         if self._path is not None:
             self.move("open", path=self._path)
         return self
 
     def __exit__(self, *error):
-        self._connecting.__exit__(*error)
+        self._put({"type": "websocket.disconnect", "code": 1000})
+        self._task.result(30)
+
+    def connect(self):
+        """Begin the conversation; gives the server's first answer."""
+        self._from_server = queue.Queue()
+        self._to_server = self._client.portal.call(asyncio.Queue)
+
+        async def send(message):
+            self._from_server.put(message)
+            while self.stuck and message["type"] == "websocket.send":
+                await asyncio.sleep(0.01)
+
+        self._task = self._client.portal.start_task_soon(self._client.app, self._scope, self._to_server.get, send)
+        self._put({"type": "websocket.connect"})
+        return self._from_server.get(timeout=30)
 
     def send(self, type, **values):
         self._number += 1
-        self.socket.send_text(json.dumps({"id": self._number, "type": type, **values}))
+        self.send_raw(json.dumps({"id": self._number, "type": type, **values}))
         return self._number
+
+    def send_raw(self, text):
+        """Send any text, or bytes."""
+        self._put({"type": "websocket.receive", "text" if isinstance(text, str) else "bytes": text})
+
+    def _put(self, message):
+        self._client.portal.call(self._to_server.put_nowait, message)
 
     def move(self, type, **values):
         """Send a move and wait until it is done; gives whether it is saved."""
@@ -137,7 +176,9 @@ class FakePage:
     def receive(self, wanted=None):
         """Take the next message, or the next of a type."""
         while True:
-            frame = self.socket.receive()
+            frame = self._from_server.get(timeout=60)
+            if frame["type"] == "websocket.close":
+                raise Closed(frame["code"], frame.get("reason"))
             text, payload = frame.get("text"), b""
             if text is None:
                 data = frame["bytes"]
@@ -164,7 +205,8 @@ class FakePage:
         for wire in message.get("masks", ()):
             part, payload = payload[: wire["bytes"]], payload[wire["bytes"] :]
             shape = self.image["height"], self.image["width"]
-            mask = np.zeros(shape, bool) if wire["fresh"] else self.masks[wire["object"]].copy()
+            before = None if wire["fresh"] else self.masks.get(wire["object"])
+            mask = np.zeros(shape, bool) if before is None else before.copy()
             if wire["box"] is not None:
                 left, top, right, bottom = wire["box"]
                 mask[top:bottom, left:right] = read_runs(part).reshape(bottom - top, right - left)

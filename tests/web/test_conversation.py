@@ -1,4 +1,4 @@
-"""A person's session without a browser: what is shown, what is saved, and that both are what the session engine says."""
+"""A person's session without a browser: what is shown and saved is what the session engine says."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import json
 
 import numpy as np
 import pytest
+from tests.engines import tiny_engine
+from tests.web.conftest import Refusal
 
 from inter2former.images import load_image
 from inter2former.project.store import Project
 from inter2former.prompt import Box, Click, Lasso, Scribble, Stroke
 from inter2former.session.tree import Session
-from tests.engines import tiny_engine
-from tests.web.conftest import Refusal
 
 
 def expected(photos, name, prompts):
@@ -230,6 +230,14 @@ def test_refusals_say_why(server, type, values, why):
         assert page.click(65, 45)
 
 
+def test_click_on_an_image_that_was_left_meanwhile_is_refused(server):
+    with server.page("a.png") as page:
+        page.move("open", path="b.png")
+        with pytest.raises(Refusal, match=r"'a.png' is not open any more"):
+            page.move("prompt", path="a.png", prompt={"type": "click", "x": 1, "y": 1, "positive": True})
+        assert page.move("prompt", path="b.png", prompt={"type": "click", "x": 1, "y": 1, "positive": True})
+
+
 def test_empty_mask_is_not_committed(server):
     with server.page("a.png") as page:
         page.prompt("stroke", points=[[5, 5]], radius=2, erase=True)
@@ -242,8 +250,10 @@ def test_click_on_erased_pixels_is_taken_back(server):
         page.prompt("stroke", points=[[5, 5]], radius=3, erase=True)
         page.settle()
         page.click(5, 5)
-        assert "contradicts a stroke" in page.receive("problem")["why"]
         page.settle()
+        assert [m["why"] for m in page.messages if m["type"] == "problem"] == [
+            "click (5, 5) contradicts a stroke: the pixel is erased; paint over it, or undo the stroke"
+        ]
         assert len(page.prompts) == 1
         page.click(60, 40)
         page.settle()
@@ -288,7 +298,8 @@ def test_messages_are_as_small_as_the_change(server):
     with server.page("a.png") as page:
         page.click(65, 45)
         page.settle()
-        page.prompt("stroke", points=[[5, 5]], radius=2, erase=False)
+        erase = bool(page.masks[None][5, 5])
+        page.prompt("stroke", points=[[5, 5]], radius=2, erase=erase)
         page.settle()
         [wire] = page.answer["masks"]
         assert wire["box"] == [3, 3, 8, 8]

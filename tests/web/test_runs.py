@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
+from tests.web.conftest import read_runs
 
 from inter2former.masks import mask_box
 from inter2former.prompt import MaskPrompt
 from inter2former.web.runs import cut_out, pack_runs
-from tests.web.conftest import read_runs
 
 masks = arrays(np.bool_, array_shapes(min_dims=2, max_dims=2, max_side=24), elements=st.booleans())
 

@@ -23,7 +23,6 @@ from inter2former.web.workspace import Workspace
 __all__ = ["create_app"]
 
 _FOREVER = "private, max-age=31536000, immutable"
-_THUMBNAIL = 160
 
 Text = Annotated[str, Query(max_length=4096)]
 Number = Annotated[int, Query(ge=0, le=1_000_000)]
@@ -80,8 +79,9 @@ def create_app(workspace: Workspace, guard: Guard, on_failure: Callable[[], None
     async def socket(socket: WebSocket) -> None:
         await converse(socket, workspace)
 
+    @app.exception_handler(OSError)
     @app.exception_handler(Inter2FormerError)
-    async def refuse(request: Request, error: Inter2FormerError) -> JSONResponse:
+    async def refuse(request: Request, error: Exception) -> JSONResponse:
         workspace.metrics.refusals.add("request")
         return JSONResponse({"detail": str(error)}, status_code=404)
 
@@ -129,10 +129,3 @@ def _add_image_routes(app: FastAPI, workspace: Workspace) -> None:
         except ValueError as error:
             raise HTTPException(404, str(error)) from error
         return Response(content, media_type=kind, headers={"cache-control": _FOREVER})
-
-    @app.get("/api/v1/thumbnail", responses={200: {"content": {"image/jpeg": {}}}})
-    async def thumbnail(path: Text) -> Response:
-        """A small picture of an image."""
-        photo = await workspace.photo(path)
-        content = await run_in_threadpool(photo.thumbnail, _THUMBNAIL)
-        return Response(content, media_type="image/jpeg", headers={"cache-control": "private, max-age=3600"})

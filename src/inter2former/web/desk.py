@@ -19,7 +19,7 @@ from inter2former.session.prediction import Prediction
 from inter2former.session.region import Region
 from inter2former.session.tree import Session
 
-__all__ = ["Desk", "Step", "changes_between"]
+__all__ = ["Desk", "Step", "changes_between", "common"]
 
 BoolArray = NDArray[np.bool_]
 
@@ -90,6 +90,11 @@ class Desk:
         return Draft(self.object, self.label, self.prompts, self.undone) if self.working else None
 
     @property
+    def history(self) -> tuple[int, int]:
+        """How many changes of objects undo takes back, and redo does again."""
+        return len(self.past), len(self.future)
+
+    @property
     def knows_mask(self) -> bool:
         """Whether the prompts are those of a stored object, whose mask is the answer."""
         return self.known is not None and self.known[0] == self.prompts
@@ -106,7 +111,7 @@ class Desk:
         if self.knows_mask or not self.behind or not self.prompts:
             return 0
         have = () if self.session is None else self.session.prompts
-        return max(1, len(self.prompts) - _common(have, self.prompts))
+        return max(1, len(self.prompts) - common(have, self.prompts))
 
     def take(self, draft: Draft | None, record: ImageRecord) -> None:
         """Put another object in work, or none; the label stays for the next one."""
@@ -154,8 +159,7 @@ class Desk:
     def next_prompts(self) -> tuple[Prompt, ...]:
         """Where the session goes next: one prompt further on the way to those that are wanted."""
         have = () if self.session is None else self.session.prompts
-        common = _common(have, self.prompts)
-        return self.prompts[: common + 1] if common < len(self.prompts) else self.prompts
+        return self.prompts[: common(have, self.prompts) + 1]
 
     def mask(self) -> tuple[BoolArray | None, bool]:
         """The mask to show, and whether it is drawn at the image's own resolution; None: empty."""
@@ -187,7 +191,7 @@ def changes_between(stored: Draft | None, wanted: Draft | None) -> tuple[Change,
     return (begin_draft(wanted.object, wanted.label, wanted.prompts, wanted.undone),)
 
 
-def _common(one: Sequence[Prompt], other: Sequence[Prompt]) -> int:
+def common(one: Sequence[Prompt], other: Sequence[Prompt]) -> int:
     """How many prompts two lists begin with alike."""
     count = 0
     for first, second in zip(one, other, strict=False):

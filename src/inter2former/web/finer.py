@@ -32,7 +32,8 @@ async def finer(
         prediction: the answer of the whole image.
         region: of an earlier answer, used again where it still shows this one well.
     Returns:
-        the region and the fine answer; None where the whole image shows the object as well.
+        the region and the fine answer; None where the whole image shows the object as well, or a thing so thin was
+        lost in the region.
     """
     box = await asyncio.to_thread(region_worth_encoding, prediction)
     if box is None:
@@ -41,7 +42,8 @@ async def finer(
         region = Region(box[0], box[1], await gallery.region(photo, box))
     engine, chosen = await asyncio.shield(gallery.engine), region
     job = gallery.worker.submit(Priority.REGION, lambda: refined(engine, chosen, prediction))
-    return chosen, await asyncio.wrap_future(job.future)
+    fine = await asyncio.wrap_future(job.future)
+    return (chosen, fine) if fine.mask.any() else None
 
 
 def region_box(region: Region) -> WireBox:

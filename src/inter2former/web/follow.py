@@ -65,10 +65,16 @@ class Follower:
         Raises:
             ValueError: it cannot be computed.
         """
+        tried = False
         while self._desk is not None and self._desk.pending:
             if self._catching is None or self._catching.done():
-                raise ValueError("the mask could not be computed; open the image again")
-            await asyncio.wait([self._catching])
+                # The session may have been given up for want of memory.
+                if tried:
+                    raise ValueError("the mask could not be computed; open the image again")
+                tried = True
+                self.catch_up()
+            else:
+                await asyncio.wait([self._catching])
 
     def improve_later(self, desk: Desk, item: ObjectRecord, prediction: Prediction, region: Region | None) -> None:
         """An object was committed before its fine answer was there: it gets it when it comes."""

@@ -100,15 +100,6 @@ class Photo:
         options = [cv2.IMWRITE_JPEG_QUALITY, _QUALITY, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, 0x111111]
         return cv2.imencode(".jpg", bgr, options)[1].tobytes(), "image/jpeg"
 
-    def thumbnail(self, side: int) -> bytes:
-        """A JPEG whose longest side is at most `side` pixels."""
-        large_enough = [level for level in self.levels if max(level.shape[:2]) >= side]
-        small = (large_enough or [self.pixels])[-1]
-        scale = min(1.0, side / max(small.shape[:2]))
-        size = max(1, round(small.shape[1] * scale)), max(1, round(small.shape[0] * scale))
-        bgr = cv2.cvtColor(cv2.resize(small, size, interpolation=cv2.INTER_AREA), cv2.COLOR_RGB2BGR)
-        return cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, 80])[1].tobytes()
-
 
 class Gallery:
     """Reads and encodes images once for all pages, and forgets what was not used for longest."""

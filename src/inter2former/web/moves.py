@@ -136,14 +136,15 @@ def move_id(text: str) -> int:
         return -1
 
 
-def read_move(text: str, limits: Limits) -> tuple[int, str, Move]:
+def read_move(text: str, limits: Limits) -> tuple[int, str, str | None, Move]:
     """Read a page's message.
 
     Args:
-        text: JSON with `id`, a number that the answer repeats, `type`, and what the move needs.
+        text: JSON with `id`, a number that the answer repeats, `type`, what the move needs, and `path`, the image that
+            it is meant for.
         limits: on what it may hold.
     Returns:
-        the number, the type, and the move.
+        the number, the type, the path if there is one, and the move.
     Raises:
         ValueError: something else, named in the message.
     """
@@ -158,7 +159,7 @@ def read_move(text: str, limits: Limits) -> tuple[int, str, Move]:
     read = _READ.get(kind)
     if read is None:
         raise ValueError(f"there is no move {kind!r:.40}; wanted one of {', '.join(_READ)}")
-    return number, kind, read(reader, limits)
+    return number, kind, reader.optional("path", str), read(reader, limits)
 
 
 class _Reader:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
@@ -14,17 +12,16 @@ from inter2former import __version__
 from inter2former.errors import HistoryError
 from inter2former.project import changes
 from inter2former.project.changes import Change
-from inter2former.project.files import now
-from inter2former.project.records import Draft, ImageRecord, Label, ObjectRecord, Status
+from inter2former.project.records import Draft, ImageRecord, ObjectRecord, Status
 from inter2former.prompt import MaskPrompt, Prompt
 from inter2former.session.verdicts import fitted
 from inter2former.web import messages, moves
+from inter2former.web.arrange import arrangement, committed, renewed_labels
 from inter2former.web.desk import Desk, Step, changes_between
-from inter2former.web.finer import region_box, with_mask
+from inter2former.web.finer import region_box
 from inter2former.web.follow import Follower
 from inter2former.web.gallery import TILE, Photo
-from inter2former.web.paint import Painter, object_view
-from inter2former.web.runs import WireBox
+from inter2former.web.paint import Painter, draft_view, object_view
 from inter2former.web.workspace import Workspace
 
 __all__ = ["Page"]
@@ -82,18 +79,23 @@ class Page:
         self.workspace.disown(self)
         self.workspace.pages.discard(self)
 
-    async def move(self, move: moves.Move) -> bool:
+    async def move(self, move: moves.Move, path: str | None = None) -> bool:
         """Do what the person did.
 
+        Args:
+            move: what they did.
+            path: the image that they saw; None: not known.
         Returns:
             whether it is on the disk.
         Raises:
             ValueError, Inter2FormerError: it cannot be done; the message says why, nothing changed.
         """
+        if isinstance(move, moves.Open):
+            await self._open(move.path, move.accept)
+            return True
+        if path is not None and (self.desk is None or self.desk.path != path):
+            raise ValueError(f"{path!r:.200} is not open any more; do it again on the image that is")
         match move:
-            case moves.Open(path, accept):
-                await self._open(path, accept)
-                return True
             case moves.SetLabels(labels):
                 return await self._set_labels(labels)
             case moves.Relabel(label):
@@ -152,7 +154,7 @@ class Page:
                 self._working_size(),
                 record.status,
                 [object_view(item) for item in record.objects],
-                self._draft_view(desk),
+                draft_view(desk),
                 self.workspace.own(desk.path, self),
                 wire,
             ),
@@ -163,6 +165,7 @@ class Page:
         """Leave an image; its object in work stays in the project, or with this page where another one is at it."""
         self._follower.leave()
         self.workspace.forget(desk)
+        desk.shown = None
         self.workspace.disown(self)
         if not desk.working and not desk.past:
             self._desks.pop(desk.path, None)
@@ -171,7 +174,10 @@ class Page:
 
     async def _prompt(self, prompt: Prompt) -> bool:
         desk = self._require()
-        prompt = fitted(prompt, desk.width, desk.height)
+        try:
+            prompt = fitted(prompt, desk.width, desk.height)
+        except OverflowError as error:
+            raise ValueError(f"a coordinate is no pixel ({error})") from error
         if len(desk.prompts) >= self.workspace.limits.prompts:
             raise ValueError(f"the object has {len(desk.prompts)} prompts; commit it, or undo some")
         desk.add(prompt)
@@ -230,7 +236,7 @@ class Page:
             record = space.project.record(desk.path)
             assert record is not None, "an open image is known"
             before = next((item for item in record.objects if item.id == desk.object), None)
-            item = _committed(desk, record, before, mask, drawn_in)
+            item = committed(desk, record, before, mask, drawn_in)
             change = changes.commit_object(item) if owned else changes.put_object(item)
             return space.project.change(desk.path, change), item, before
 
@@ -301,21 +307,7 @@ class Page:
     async def _arrange(self, move: moves.Edit | moves.Remove | moves.Order) -> None:
         desk = self._require()
         record = await self._record(desk)
-        order = changes.order_objects([item.id for item in record.objects])
-        match move:
-            case moves.Order(objects):
-                step = Step((order,), (changes.order_objects(objects),))
-            case moves.Remove(number):
-                item = record.object(number)
-                if item.locked:
-                    raise ValueError(f"object {number} is locked; unlock it first")
-                step = Step((changes.put_object(item), order), (changes.remove_object(number),))
-            case moves.Edit(number, values):
-                item = record.object(number)
-                if item.locked and "label" in values:
-                    raise ValueError(f"object {number} is locked; unlock it first")
-                before = {name: getattr(item, name) for name in values}
-                step = Step((changes.edit_object(number, before),), (changes.edit_object(number, values),))
+        step = arrangement(record, move)
         await self._change(*step.again)
         if not (isinstance(move, moves.Edit) and set(move.values) <= {"visible"}):
             desk.remember(step)
@@ -334,19 +326,7 @@ class Page:
 
     async def _set_labels(self, labels: Sequence[tuple[int | None, str, str]]) -> bool:
         space = self.workspace
-
-        def change() -> None:
-            used = {label.id for label in space.project.labels}
-            following = max([0, *used, *(number for number, _, _ in labels if number is not None)]) + 1
-            made = []
-            for number, name, colour in labels:
-                if number is not None and number not in used:
-                    raise ValueError(f"there is no label {number}; a new one has no number yet")
-                made.append(Label(following if number is None else number, name, colour.lower()))
-                following += number is None
-            space.project.set_labels(made)
-
-        await space.disk(change)
+        await space.disk(lambda: space.project.set_labels(renewed_labels(space.project.labels, labels)))
         for page in space.pages:
             page.send(messages.Labels(space.project.labels))
         return True
@@ -357,8 +337,7 @@ class Page:
             return
         wire, payload = self._painter.objects(record.objects)
         views = [object_view(item) for item in record.objects]
-        history = len(self.desk.past), len(self.desk.future)
-        self.send(messages.Objects(record.path, record.status, views, history, wire), payload)
+        self.send(messages.Objects(record.path, record.status, views, self.desk.history, wire), payload)
 
     def catch_up(self) -> None:
         """Say at once what the person wants now, and have the network follow."""
@@ -375,40 +354,19 @@ class Page:
         if desk is not self.desk:
             return
         mask, fine = desk.mask()
-        prediction = None if desk.session is None else desk.session.prediction
-        stale = desk.pending > 0 or prediction is None
+        prediction = None if desk.session is None or desk.pending else desk.session.prediction
         if desk.pending and desk.prompts and mask is None:
             mask = desk.shown  # nothing better yet
         wire, payload = self._painter.draft(desk, mask)
-        seconds = 0.0 if stale or prediction is None else prediction.timings["total"]
-        score = 0.0 if stale or prediction is None else prediction.score
+        seconds, score = (0.0, 0.0) if prediction is None else (prediction.timings["total"], prediction.score)
         area = 0 if mask is None else int(np.count_nonzero(mask))
-        draft = self._draft_view(desk)
-        history = len(desk.past), len(desk.future)
-        kept = self.workspace.own(desk.path, self)
+        kept, view, pending = self.workspace.own(desk.path, self), draft_view(desk), desk.pending
         self.send(
-            messages.Answer(desk.path, draft, desk.pending, score, area, fine, seconds, kept, history, wire), payload
+            messages.Answer(desk.path, view, pending, score, area, fine, seconds, kept, desk.history, wire), payload
         )
         if self._asked and not desk.pending and desk.prompts:
             self.workspace.metrics.click.observe(time.perf_counter() - self._asked)
             self._asked = 0.0
-
-    def _draft_view(self, desk: Desk) -> dict[str, Any]:
-        """The prompts, as a change of the list that the page has."""
-        keep = 0
-        for one, other in zip(desk.listed, desk.prompts, strict=False):
-            if one != other:
-                break
-            keep += 1
-        desk.listed = desk.prompts
-        return {
-            "object": desk.object,
-            "label": desk.label,
-            "working": desk.working,
-            "keep": keep,
-            "add": messages.draft_prompts(desk.prompts[keep:]),
-            "undone": len(desk.undone),
-        }
 
     async def _record(self, desk: Desk) -> ImageRecord:
         record = await self.workspace.disk(lambda: self.workspace.project.record(desk.path))
@@ -429,15 +387,3 @@ class Page:
     def _working_size(self) -> int:
         engine = self.workspace.gallery.engine
         return engine.result().size if engine.done() else 0
-
-
-def _committed(
-    desk: Desk, record: ImageRecord, before: ObjectRecord | None, mask: MaskPrompt, region: WireBox | None
-) -> ObjectRecord:
-    """The object in work as an object of the image: a new one, or the one that was taken up again."""
-    time = now()
-    if before is None:
-        number = record.next_object if desk.object is None else desk.object
-        before = ObjectRecord(number, desk.label, mask, (), True, False, time, time)
-    prompts = () if desk.prompts == (before.mask,) and not before.prompts else desk.prompts
-    return with_mask(replace(before, label=desk.label, prompts=prompts), mask, region)

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from inter2former.masks import changed_box
 from inter2former.project.records import ObjectRecord
 from inter2former.prompt import MaskPrompt
-from inter2former.web.desk import Desk
-from inter2former.web.messages import WireMask
+from inter2former.web.desk import Desk, common
+from inter2former.web.messages import WireMask, draft_prompts
 from inter2former.web.runs import cut_out, pack_runs
 
-__all__ = ["Painter", "object_view"]
+__all__ = ["Painter", "draft_view", "object_view"]
 
 Wire = tuple[list[WireMask], list[bytes]]
 
@@ -71,4 +71,18 @@ def object_view(item: ObjectRecord) -> dict[str, Any]:
         "locked": item.locked,
         "prompts": len(item.prompts),
         "area": item.mask.area,
+    }
+
+
+def draft_view(desk: Desk) -> dict[str, Any]:
+    """The object in work as the page shows it; its prompts as a change of the list that the page has."""
+    keep = common(desk.listed, desk.prompts)
+    desk.listed = desk.prompts
+    return {
+        "object": desk.object,
+        "label": desk.label,
+        "working": desk.working,
+        "keep": keep,
+        "add": draft_prompts(desk.prompts[keep:]),
+        "undone": len(desk.undone),
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Sequence
 from contextlib import suppress
 
@@ -15,8 +16,11 @@ from inter2former.web.workspace import Workspace
 
 __all__ = ["converse"]
 
+_log = logging.getLogger(__name__)
+
 TRY_LATER = 1013
 TOO_SLOW = 1008
+_GOODBYE_SECONDS = 2.0
 
 
 async def converse(socket: WebSocket, workspace: Workspace) -> None:
@@ -36,10 +40,11 @@ async def converse(socket: WebSocket, workspace: Workspace) -> None:
     page = Page(workspace, outbox.put)
     workspace.pages.add(page)
     arriving: asyncio.Queue[str] = asyncio.Queue(limits.waiting_moves)
-    tasks = [
+    tasks: list[asyncio.Future[object]] = [
         asyncio.ensure_future(outbox.run(socket)),
         asyncio.ensure_future(_listen(socket, arriving)),
         asyncio.ensure_future(_answer(page, arriving)),
+        asyncio.ensure_future(outbox.overflow.wait()),
     ]
     try:
         await page.hello()
@@ -49,15 +54,15 @@ async def converse(socket: WebSocket, workspace: Workspace) -> None:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        with suppress(RuntimeError, WebSocketDisconnect):
-            await socket.close(TOO_SLOW if outbox.overflowed else 1000)
+        with suppress(RuntimeError, WebSocketDisconnect, asyncio.TimeoutError):
+            await asyncio.wait_for(socket.close(TOO_SLOW if outbox.overflow.is_set() else 1000), _GOODBYE_SECONDS)
 
 
 class _Outbox:
     """What waits to be sent. A page that does not read is left, and comes back by itself."""
 
     def __init__(self, workspace: Workspace) -> None:
-        self.overflowed = False
+        self.overflow = asyncio.Event()
         self._workspace = workspace
         self._waiting: asyncio.Queue[tuple[str, str | bytes]] = asyncio.Queue()
         self._bytes = 0
@@ -67,12 +72,13 @@ class _Outbox:
         frame = messages.frame(message, payload)
         self._bytes += len(frame)
         if self._bytes > self._workspace.limits.waiting_bytes:
-            self.overflowed = True
+            self.overflow.set()
+            return
         self._waiting.put_nowait((message.type, frame))
 
     async def run(self, socket: WebSocket) -> None:
-        """Send until the page is gone or too slow."""
-        while not self.overflowed:
+        """Send until the page is gone."""
+        while True:
             kind, frame = await self._waiting.get()
             if isinstance(frame, str):
                 await socket.send_text(frame)
@@ -95,13 +101,18 @@ async def _answer(page: Page, arriving: asyncio.Queue[str]) -> None:
         text = await arriving.get()
         number, kind = -1, "message"
         try:
-            number, kind, move = moves.read_move(text, workspace.limits)
+            number, kind, path, move = moves.read_move(text, workspace.limits)
             workspace.metrics.moves.add(kind)
-            saved = await page.move(move)
+            saved = await page.move(move, path)
         except (ValueError, Inter2FormerError, OSError, MemoryError) as error:
             workspace.metrics.refusals.add(kind)
             number = number if number >= 0 else moves.move_id(text)
             page.send(messages.Refused(number, kind, _sentence(error)))
+        except Exception as error:
+            # Our own mistake; the person's other work shall not suffer from it.
+            _log.exception("the move %s failed", kind)
+            workspace.metrics.refusals.add("failure")
+            page.send(messages.Refused(number, kind, f"the server failed ({error!r:.200}); its output says more"))
         else:
             page.send(messages.Done(number, saved))
 

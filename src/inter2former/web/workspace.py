@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 __all__ = ["Workspace"]
 
 Result = TypeVar("Result")
+
+_log = logging.getLogger(__name__)
 
 
 class Workspace:
@@ -206,7 +209,8 @@ class Workspace:
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and task.exception() is not None:
-            self.metrics.refusals.add("background")
+            self.metrics.refusals.add("failure")
+            _log.error("work in the background failed", exc_info=task.exception())
 
     def _session_bytes(self) -> int:
         encodings = {id(desk.session.encoding): desk.session.encoding for desk in self._sessions if desk.session}

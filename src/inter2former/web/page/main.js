@@ -40,7 +40,8 @@ export class Page {
    */
   async act(type, values = {}) {
     try {
-      await this.connection.move(type, values);
+      const path = type === 'labels' ? undefined : this.state.picture?.path;
+      await this.connection.move(type, {path, ...values});
       return true;
     } catch (error) {
       this.status.say(error instanceof Error ? error.message : String(error), true);
@@ -51,7 +52,14 @@ export class Page {
   /** @param {string} path */
   async open(path) {
     if (path === this.state.picture?.path) return;
-    await this.act('open', {path});
+    try {
+      await this.connection.move('open', {path});
+    } catch (error) {
+      const why = error instanceof Error ? error.message : String(error);
+      // The file was changed since; the person decides.
+      if (why.includes('accept the new one') && confirm(`${why}\n\nTake the new file as this image?`)) await this.act('open', {path, accept: true});
+      else this.status.say(why, true);
+    }
   }
 
   /** @param {number} id */

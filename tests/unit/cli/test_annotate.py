@@ -1,0 +1,115 @@
+"""`inter2former annotate`: which project it opens, and one sentence where it cannot."""
+
+from __future__ import annotations
+
+import builtins
+import socket
+
+import pytest
+
+from inter2former.cli.__main__ import main
+from inter2former.project.store import Project
+
+
+@pytest.fixture
+def folder(make_folder):
+    return make_folder() / "images"
+
+
+@pytest.fixture
+def open_project():
+    """Opens what the command would, and closes it again: gives the project's folder and the images to show."""
+    folders = pytest.importorskip("inter2former.web.folders")
+
+    def open_(*paths, folder=None):
+        opened = folders.open_project(paths, folder)
+        with opened.project:
+            return opened.project.folder, opened.only
+
+    return open_
+
+
+def test_folder_of_images_has_its_project_inside(open_project, folder):
+    assert open_project(folder) == (folder / "inter2former", None)
+    with Project(folder / "inter2former", write=False) as project:
+        assert project.library.listing().paths == ("0.png", "1.png")
+    assert open_project(folder) == open_project(folder / "inter2former")
+
+
+def test_project_may_lie_elsewhere(open_project, folder, tmp_path):
+    assert open_project(folder, folder=tmp_path / "plates") == (tmp_path / "plates", None)
+    assert open_project(tmp_path / "plates") == (tmp_path / "plates", None)
+
+
+def test_single_images_are_shown_alone(open_project, folder):
+    assert open_project(folder / "1.png") == (folder / "inter2former", ("1.png",))
+    assert open_project(folder / "1.png", folder / "0.png", folder / "1.png")[1] == ("1.png", "0.png")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        (["nowhere"], "nowhere: there is no such file"),
+        (["{folder}", "{folder}/0.png"], "is a folder beside other paths"),
+        (["{folder}/../notes.txt"], "is no image by its name"),
+        (["{folder}", "--port", "99999"], "port 99999 cannot be used"),
+        (["{folder}", "--memory", "1"], "--memory is 1 MB"),
+        (["{folder}/0.png", "--project", "{other}"], "is not in the project's folder of images"),
+    ],
+)
+def test_bad_input_is_one_sentence(folder, tmp_path, capsys, arguments, why):
+    pytest.importorskip("fastapi")
+    (folder.parent / "notes.txt").write_text("no image")
+    other = tmp_path / "other"
+    (tmp_path / "elsewhere").mkdir()
+    Project.create(other, tmp_path / "elsewhere").close()
+    names = {"folder": folder, "other": other}
+    assert main(["annotate", "--no-browser", *(argument.format(**names) for argument in arguments)]) == 2
+    said = capsys.readouterr().err
+    assert why in said
+    assert said.count("\n") == 1
+
+
+def test_taken_port_and_taken_project(folder, capsys):
+    serve = pytest.importorskip("inter2former.web.serve")
+    with socket.socket() as taken:
+        taken.bind((serve.HOST, 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        assert main(["annotate", str(folder), "--no-browser", "--port", port]) == 2
+    assert f"port {port} cannot be used" in capsys.readouterr().err
+    with Project.create(folder / "inter2former", folder, holder="somebody"):
+        assert main(["annotate", str(folder), "--no-browser", "--port", "0"]) == 2
+    assert "in use by somebody" in capsys.readouterr().err
+
+
+def test_broken_weights_end_the_server_with_a_sentence(folder, tmp_path, capsys):
+    pytest.importorskip("fastapi")
+    weights = tmp_path / "broken.safetensors"
+    weights.write_bytes(b"no weights")
+    assert main(["annotate", str(folder), "--no-browser", "--port", "0", "--weights", str(weights)]) == 2
+    captured = capsys.readouterr()
+    assert captured.out.startswith("open http://127.0.0.1:")
+    assert "broken.safetensors" in captured.err
+
+
+def test_missing_extra_is_named(folder, capsys, monkeypatch):
+    real = builtins.__import__
+
+    def without_uvicorn(name, *rest):
+        if name == "inter2former.web.folders":
+            raise ModuleNotFoundError("No module named 'uvicorn'", name="uvicorn")
+        return real(name, *rest)
+
+    monkeypatch.setattr(builtins, "__import__", without_uvicorn)
+    assert main(["annotate", str(folder)]) == 2
+    assert "pip install 'inter2former[annotate]'" in capsys.readouterr().err
+
+
+def test_port_is_on_the_loopback_address_only(monkeypatch):
+    serve = pytest.importorskip("inter2former.web.serve")
+    with serve.open_port(0) as port:
+        assert port.getsockname()[0] == "127.0.0.1"
+        monkeypatch.setattr(serve, "USUAL_PORT", port.getsockname()[1])
+        with serve.open_port(None) as other:
+            assert other.getsockname()[1] not in (0, port.getsockname()[1])
