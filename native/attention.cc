@@ -27,7 +27,8 @@ void Turn(const float* in, const float* cosine, const float* sine, int64_t depth
 // Queries that go through the keys together, so that a block of keys is read once for all of them.
 constexpr int64_t kTile = 4 * kRows;
 
-// The queries of some tokens, scaled and, if asked for, their pairs of channels turned: (kTile, depth), zeros at the end.
+// The queries of some tokens, scaled and, if asked for, their pairs of channels turned: (kTile, depth), zeros at the
+// end.
 void GatherQueries(const HybridAttention& job, const int64_t* tokens, int64_t count, int64_t head, bool turned,
                    float scale, float* out) {
   const int64_t depth = job.depth;
@@ -118,10 +119,11 @@ void AttendAll(const HybridAttention& job, const Target& target, const int64_t* 
     float* queries = scratch.data() + worker * floats;
     const int64_t first = tile * kTile, rows = LeastOf(kTile, count - first);
     GatherQueries(job, tokens + first, rows, head, turned, scale[0], queries);
-    Attend(target, queries, rows, job.depth, queries + kTile * job.depth, [&](int64_t r, const float* sums, float factor) {
-      float* out = job.out + (tokens[first + r] * job.heads + head) * job.depth;
-      for (int64_t c = 0; c < job.depth; ++c) out[c] = sums[c] * factor;
-    });
+    Attend(target, queries, rows, job.depth, queries + kTile * job.depth,
+           [&](int64_t r, const float* sums, float factor) {
+             float* out = job.out + (tokens[first + r] * job.heads + head) * job.depth;
+             for (int64_t c = 0; c < job.depth; ++c) out[c] = sums[c] * factor;
+           });
   });
 }
 

@@ -183,8 +183,8 @@ GatedMlps Checked(const Mlps& arrays, int64_t width) {
 void RequireIn(const int64_t* values, size_t count, int64_t end, const char* argument) {
   for (size_t i = 0; i < count; ++i) {
     if (values[i] < 0 || values[i] >= end)
-      throw std::invalid_argument(std::string(argument) + " holds " + std::to_string(values[i]) + "; it must be in [0, " +
-                                  std::to_string(end) + ")");
+      throw std::invalid_argument(std::string(argument) + " holds " + std::to_string(values[i]) +
+                                  "; it must be in [0, " + std::to_string(end) + ")");
   }
 }
 
@@ -204,8 +204,10 @@ void RunExperts(const Packed<2>& tokens, const Places& expert, const Mlps& mlps,
 }
 
 void RunHybridExperts(const Packed<2>& tokens, const NormArrays& norm, const Mlps& shared, const Mlps& routed,
-                      const Places& place, const nb::ndarray<const int64_t, nb::ndim<2>, nb::device::cpu, nb::c_contig>& expert,
-                      const Packed<1>& shared_weight, const Packed<2>& routed_weight, const Output<2>& out, int threads) {
+                      const Places& place,
+                      const nb::ndarray<const int64_t, nb::ndim<2>, nb::device::cpu, nb::c_contig>& expert,
+                      const Packed<1>& shared_weight, const Packed<2>& routed_weight, const Output<2>& out,
+                      int threads) {
   HybridExperts job{};
   const int64_t width = Size(tokens.shape(1));
   job.tokens = Size(tokens.shape(0));

@@ -1,14 +1,34 @@
 #include "buffers.h"
 
 #include <algorithm>
+#include <cstring>
 #include <mutex>
 #include <new>
 #include <vector>
+
+#if defined(__SANITIZE_ADDRESS__)
+#include <sanitizer/asan_interface.h>
+#endif
 
 namespace inter2former {
 namespace {
 
 constexpr std::align_val_t kLine{64};
+
+// For the address sanitizer, kept memory is out of bounds, and so is what a buffer has beyond the floats asked for.
+// What is in bounds starts as NaN, so that a result which depends on memory that nobody wrote is wrong.
+#if defined(__SANITIZE_ADDRESS__)
+void Allow(float* data, int64_t floats) {
+  ASAN_UNPOISON_MEMORY_REGION(data, static_cast<size_t>(floats) * sizeof(float));
+  std::memset(data, 0xff, static_cast<size_t>(floats) * sizeof(float));
+}
+void Forbid(float* data, int64_t floats) {
+  ASAN_POISON_MEMORY_REGION(data, static_cast<size_t>(floats) * sizeof(float));
+}
+#else
+void Allow(float*, int64_t) {}
+void Forbid(float*, int64_t) {}
+#endif
 
 struct Spare {
   float* data;
@@ -29,6 +49,7 @@ std::vector<Spare>& Spares() {
 }  // namespace
 
 Buffer::Buffer(int64_t floats) : data_(nullptr), floats_(std::max<int64_t>(floats, 16)) {
+  const int64_t asked = floats_;
   {
     const std::lock_guard<std::mutex> lock(Guard());
     auto& spares = Spares();
@@ -42,14 +63,17 @@ Buffer::Buffer(int64_t floats) : data_(nullptr), floats_(std::max<int64_t>(float
       data_ = best->data;
       floats_ = best->floats;
       spares.erase(best);
+      Allow(data_, asked);
       return;
     }
   }
   data_ = static_cast<float*>(::operator new(static_cast<size_t>(floats_) * sizeof(float), kLine));
+  Allow(data_, asked);
 }
 
 Buffer::~Buffer() {
   constexpr size_t kKept = 16;
+  Forbid(data_, floats_);
   Spare dropped{data_, floats_};
   {
     const std::lock_guard<std::mutex> lock(Guard());

@@ -12,8 +12,8 @@
 namespace inter2former::INTER2FORMER_LEVEL {
 namespace {
 
-constexpr int64_t kMargin = 16;      // zeros left of a row; there are as many right of it at least
-constexpr int kStripRows = 4;        // channels that go out together: most maps here have 4 or 16
+constexpr int64_t kMargin = 16;  // zeros left of a row; there are as many right of it at least
+constexpr int kStripRows = 4;    // channels that go out together: most maps here have 4 or 16
 constexpr int kStripVecs = kWidth == 16 ? 6 : 3;
 constexpr int64_t kBlock = kStripVecs * kWidth;
 
@@ -29,9 +29,8 @@ I2F_INLINE void RowsProduct(int64_t depth, const float* left, const float* const
                             const StoreSum& store) {
   Vec sum[kOut][kWide];
   I2F_UNROLL
-  for (int r = 0; r < kOut; ++r)
-    I2F_UNROLL
-    for (int c = 0; c < kWide; ++c) sum[r][c] = Set(0.0f);
+  for (int r = 0; r < kOut; ++r) I2F_UNROLL
+  for (int c = 0; c < kWide; ++c) sum[r][c] = Set(0.0f);
   for (int64_t k = 0; k < depth; ++k) {
     const float* row = rows[k] + x;
     Vec column[kWide];
@@ -45,9 +44,8 @@ I2F_INLINE void RowsProduct(int64_t depth, const float* left, const float* const
     }
   }
   I2F_UNROLL
-  for (int r = 0; r < kOut; ++r)
-    I2F_UNROLL
-    for (int c = 0; c < kWide; ++c) store(r, c * kWidth, sum[r][c]);
+  for (int r = 0; r < kOut; ++r) I2F_UNROLL
+  for (int c = 0; c < kWide; ++c) store(r, c * kWidth, sum[r][c]);
 }
 
 int StripRows(const ConvolutionNode& node) { return node.channels == 1 ? 1 : kStripRows; }
@@ -187,8 +185,7 @@ class Strip {
           Transpose4(in + x * node.column_step + c, node.column_step, out + c * pitch + x, pitch);
     } else {
       for (int64_t c = 0; c < node.channels; ++c)
-        for (int64_t x = 0; x < node.width; ++x)
-          out[c * pitch + x] = in[c * node.channel_step + x * node.column_step];
+        for (int64_t x = 0; x < node.width; ++x) out[c * pitch + x] = in[c * node.channel_step + x * node.column_step];
     }
     if (node.ones) {
       for (int64_t x = 0; x < node.width; ++x) out[node.channels * pitch + x] = 1.0f;
@@ -268,9 +265,8 @@ class Strip {
         continue;
       }
       for (int64_t strip = 0; strip < node.channels; strip += kStripRows)
-        RowsProduct<kStripRows, kStripVecs>(
-            depth, packed_[n] + strip * depth, rows_, x,
-            [&](int r, int column, Vec sum) { store(strip + r, x + column, sum); });
+        RowsProduct<kStripRows, kStripVecs>(depth, packed_[n] + strip * depth, rows_, x,
+                                            [&](int r, int column, Vec sum) { store(strip + r, x + column, sum); });
     }
     if (!kept) return;
     if (node.output) {
@@ -310,7 +306,8 @@ void RunConvolutionNet(const ConvolutionNet& net) {
     if (!net.nodes[n].data) PackNode(net, net.nodes[n], next);
     next += RoundUp(PackedFloats(net, net.nodes[n]), 16);
   }
-  std::memset(scratch.data(), 0, static_cast<size_t>(net.threads * RoundUp(Strip::Floats(net, needs), 16)) * sizeof(float));
+  std::memset(scratch.data(), 0,
+              static_cast<size_t>(net.threads * RoundUp(Strip::Floats(net, needs), 16)) * sizeof(float));
   // Strips repeat some rows of their neighbours, so they are few; three per thread even out what else the machine does.
   const int64_t height = net.nodes[0].height, unit = height / coarsest;
   const int64_t rows = RoundUp(GreatestOf(height / (3 * net.threads), 32), unit);

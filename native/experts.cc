@@ -18,9 +18,7 @@ struct PackedMlp {
   const float *w1, *w2, *w3;  // right factors in panels
 };
 
-int64_t PackedFloats(const GatedMlps& m) {
-  return 2 * PackedRight(m.width, m.hidden) + PackedRight(m.hidden, m.width);
-}
+int64_t PackedFloats(const GatedMlps& m) { return 2 * PackedRight(m.width, m.hidden) + PackedRight(m.hidden, m.width); }
 
 PackedMlp Placed(const GatedMlps& m, const float* data) {
   const int64_t in = PackedRight(m.width, m.hidden);
@@ -34,38 +32,45 @@ void Pack(const GatedMlps& m, int64_t expert, float* data) {
   PackRight(m.w3 + size, m.hidden, m.width, data + 2 * in);
 }
 
-int64_t ScratchFloats(const GatedMlps& m) { return kTile * (m.width + RoundUp(m.hidden, kColumns)); }
+// Scratch of a worker: rows that come in, hidden channels, results.
+int64_t InFloats(const GatedMlps& m) { return kTile * m.width; }
+int64_t HiddenFloats(const GatedMlps& m) { return kTile * RoundUp(m.hidden, kColumns); }
+int64_t OutStep(const GatedMlps& m) { return RoundUp(m.width, kColumns); }
+int64_t ScratchFloats(const GatedMlps& m) { return InFloats(m) + HiddenFloats(m) + kTile * OutStep(m); }
 
-// Runs the first `count` of kTile rows in `left` (kTile, width) through one expert. `store(row, channel, sum)` gets the
-// result, bias included, in vectors of which only the lanes within the width count.
+// One layer of a tile: `store(at, sum)` gets the sums, bias included, and where they belong in `out`.
 template <class StoreSum>
-void RunTile(const GatedMlps& m, const PackedMlp& packed, int64_t expert, const float* left, int64_t count,
-             float* hidden, const StoreSum& store) {
-  const int64_t step = RoundUp(m.hidden, kColumns);
-  const float *b1 = m.b1 + expert * m.hidden, *b2 = m.b2 + expert * m.hidden, *b3 = m.b3 + expert * m.width;
-  for (int64_t c = 0; c < m.hidden; c += kColumns)
-    for (int64_t strip = 0; strip < count; strip += kRows) {
-      const RowsLeft rows{left + strip * m.width, m.width};
-      float* out = hidden + strip * step + c;
-      const auto bias = [&](const float* b, int column) { return c + column < m.hidden ? LoadUpTo(b + c + column, m.hidden - c - column) : Set(0.0f); };
-      ProductStrip(m.width, rows, packed.w1 + c * m.width, kColumns, [&](int r, int column, Vec sum) {
-        Store(out + r * step + column, Silu(sum + bias(b1, column)));
-      });
-      ProductStrip(m.width, rows, packed.w2 + c * m.width, kColumns, [&](int r, int column, Vec sum) {
-        float* at = out + r * step + column;
-        Store(at, Load(at) * (sum + bias(b2, column)));
-      });
+void RunLayer(int64_t depth, const float* left, int64_t left_step, const float* packed, const float* bias,
+              int64_t columns, int64_t count, float* out, const StoreSum& store) {
+  const int64_t step = RoundUp(columns, kColumns);
+  for (int64_t c = 0; c < columns; c += kColumns) {
+    Vec added[kVecs];
+    for (int v = 0; v < kVecs; ++v) {
+      const int64_t over = columns - c - v * kWidth;
+      added[v] = over > 0 ? LoadUpTo(bias + c + v * kWidth, over) : Set(0.0f);
     }
+    for (int64_t strip = 0; strip < count; strip += kRows) {
+      float* to = out + strip * step + c;
+      ProductStrip(depth, RowsLeft{left + strip * left_step, left_step}, packed + c * depth, kColumns,
+                   [&](int r, int column, Vec sum) { store(to + r * step + column, sum + added[column / kWidth]); });
+    }
+  }
+}
+
+// Runs the first `count` of kTile rows, which are in the scratch, through one expert. Gives the results, bias included,
+// OutStep apart.
+const float* RunTile(const GatedMlps& m, const PackedMlp& packed, int64_t expert, int64_t count, float* scratch) {
+  float *hidden = scratch + InFloats(m), *out = hidden + HiddenFloats(m);
+  const int64_t step = RoundUp(m.hidden, kColumns);
+  RunLayer(m.width, scratch, m.width, packed.w1, m.b1 + expert * m.hidden, m.hidden, count, hidden,
+           [](float* at, Vec sum) { Store(at, Silu(sum)); });
+  RunLayer(m.width, scratch, m.width, packed.w2, m.b2 + expert * m.hidden, m.hidden, count, hidden,
+           [](float* at, Vec sum) { Store(at, Load(at) * sum); });
   for (int64_t r = 0; r < count; ++r)
     Normalise(hidden + r * step, m.hidden, m.norm.epsilon, m.norm.weight, m.norm.bias, hidden + r * step);
-  for (int64_t c = 0; c < m.width; c += kColumns)
-    for (int64_t strip = 0; strip < count; strip += kRows)
-      ProductStrip(m.hidden, RowsLeft{hidden + strip * step, step}, packed.w3 + c * m.hidden, kColumns,
-                   [&](int r, int column, Vec sum) {
-                     const int64_t channel = c + column;
-                     if (strip + r >= count || channel >= m.width) return;
-                     store(strip + r, channel, sum + LoadUpTo(b3 + channel, m.width - channel));
-                   });
+  RunLayer(m.hidden, hidden, step, packed.w3, m.b3 + expert * m.width, m.width, count, out,
+           [](float* at, Vec sum) { Store(at, sum); });
+  return out;
 }
 
 void NormaliseInto(const float* in, int64_t width, const Norm& norm, float* out) {
@@ -79,6 +84,21 @@ void NormaliseInto(const float* in, int64_t width, const Norm& norm, float* out)
 struct Tile {
   int64_t expert, first, count;
 };
+
+// Adds up what a token came with and what the experts make of it, into `out`. slot: among the places, -1 for none.
+void Blend(const HybridExperts& job, int64_t token, int32_t slot, const float* shared, const float* routed) {
+  const int64_t width = job.shared.width, count = slot < 0 ? 0 : job.experts_per_place;
+  const Vec weight = Set(slot < 0 ? 1.0f : job.shared_weight[slot]);
+  for (int64_t c = 0; c < width; c += kWidth) {
+    const int64_t at = token * width + c, over = width - c;
+    Vec blended = weight * LoadUpTo(shared + c, over);
+    for (int64_t e = 0; e < count; ++e) {
+      const int64_t route = slot * job.experts_per_place + e;
+      blended = MulAdd(Set(job.routed_weight[route]), LoadUpTo(routed + route * width + c, over), blended);
+    }
+    StoreUpTo(job.out + at, LoadUpTo(job.x + at, over) + blended, over);
+  }
+}
 
 }  // namespace
 
@@ -113,10 +133,11 @@ void RunExpertRows(const ExpertRows& job) {
       const int64_t i = order[tile.first + r], row = job.rows ? job.rows[i] : i;
       NormaliseInto(job.x + row * m.width, m.width, job.norm, left + r * m.width);
     }
-    RunTile(m, Placed(m, packed.data() + tile.expert * packed_floats), tile.expert, left, tile.count,
-            left + kTile * m.width, [&](int64_t r, int64_t channel, Vec sum) {
-              StoreUpTo(job.out + order[tile.first + r] * m.width + channel, sum, m.width - channel);
-            });
+    const PackedMlp placed = Placed(m, packed.data() + tile.expert * packed_floats);
+    const float* result = RunTile(m, placed, tile.expert, tile.count, left);
+    for (int64_t r = 0; r < tile.count; ++r)
+      std::memcpy(job.out + order[tile.first + r] * m.width, result + r * OutStep(m),
+                  static_cast<size_t>(m.width) * sizeof(float));
   });
 }
 
@@ -136,22 +157,10 @@ void RunHybridExperts(const HybridExperts& job) {
   ParallelFor((job.tokens + kTile - 1) / kTile, job.threads, [&](int64_t tile, int worker) {
     const int64_t first = tile * kTile, count = LeastOf(kTile, job.tokens - first);
     float* left = scratch.data() + worker * ScratchFloats(job.shared);
+    for (int64_t r = 0; r < count; ++r) NormaliseInto(job.x + (first + r) * width, width, job.norm, left + r * width);
+    const float* result = RunTile(job.shared, placed, 0, count, left);
     for (int64_t r = 0; r < count; ++r)
-      NormaliseInto(job.x + (first + r) * width, width, job.norm, left + r * width);
-    RunTile(job.shared, placed, 0, left, count, left + kTile * width, [&](int64_t r, int64_t channel, Vec sum) {
-      const int64_t token = first + r, at = token * width + channel, over = width - channel;
-      const int32_t place = slot[token];
-      if (place < 0) {
-        StoreUpTo(job.out + at, LoadUpTo(job.x + at, over) + sum, over);
-        return;
-      }
-      Vec blended = Set(job.shared_weight[place]) * sum;
-      for (int64_t e = 0; e < job.experts_per_place; ++e) {
-        const int64_t route = place * job.experts_per_place + e;
-        blended = MulAdd(Set(job.routed_weight[route]), LoadUpTo(routed.data() + route * width + channel, over), blended);
-      }
-      StoreUpTo(job.out + at, LoadUpTo(job.x + at, over) + blended, over);
-    });
+      Blend(job, first + r, slot[first + r], result + r * OutStep(job.shared), routed.data());
   });
 }
 

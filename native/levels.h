@@ -11,6 +11,7 @@
 #include "upsampling.h"
 
 // What each kernel returns, its name, and the job it takes.
+// clang-format off
 #define INTER2FORMER_EACH_KERNEL(kernel)               \
   kernel(void, Upsample, Upsampling)                   \
   kernel(void, RunLinear, Linear)                      \
@@ -24,6 +25,7 @@
   kernel(void, RunConvolutionNet, ConvolutionNet)      \
   /* false: the map holds a state that there is not */ \
   kernel(bool, EmbedPrompt, PromptEmbedding)
+// clang-format on
 
 #define INTER2FORMER_DECLARE(result, name, job) result name(const job&);
 
@@ -35,9 +37,6 @@ namespace inter2former::avx2 {
 INTER2FORMER_EACH_KERNEL(INTER2FORMER_DECLARE)
 }
 namespace inter2former::avx512 {
-INTER2FORMER_EACH_KERNEL(INTER2FORMER_DECLARE)
-}
-namespace inter2former::avx512bf16 {
 INTER2FORMER_EACH_KERNEL(INTER2FORMER_DECLARE)
 }
 #elif defined(__aarch64__) || defined(_M_ARM64)

@@ -30,9 +30,8 @@ I2F_INLINE void ProductStrip(int64_t depth, const Left left, const float* right,
                              const StoreSum& store) {
   Vec sum[kRows][kVecs];
   I2F_UNROLL
-  for (int r = 0; r < kRows; ++r)
-    I2F_UNROLL
-    for (int c = 0; c < kVecs; ++c) sum[r][c] = Set(0.0f);
+  for (int r = 0; r < kRows; ++r) I2F_UNROLL
+  for (int c = 0; c < kVecs; ++c) sum[r][c] = Set(0.0f);
   for (int64_t k = 0; k < depth; ++k) {
     Vec column[kVecs];
     I2F_UNROLL
@@ -45,9 +44,8 @@ I2F_INLINE void ProductStrip(int64_t depth, const Left left, const float* right,
     }
   }
   I2F_UNROLL
-  for (int r = 0; r < kRows; ++r)
-    I2F_UNROLL
-    for (int c = 0; c < kVecs; ++c) store(r, c * kWidth, sum[r][c]);
+  for (int r = 0; r < kRows; ++r) I2F_UNROLL
+  for (int c = 0; c < kVecs; ++c) store(r, c * kWidth, sum[r][c]);
 }
 
 // Reorders `value(row, k)` into strips of kRows rows; missing rows of the last strip are zero.
@@ -63,12 +61,13 @@ I2F_INLINE int64_t PackedRight(int64_t depth, int64_t columns) { return depth * 
 
 // Reorders one panel of a layer's weights (columns, depth), the transpose of the right factor: for each step of depth
 // the kColumns values side by side. Columns past the end are zero.
-I2F_INLINE void PackRightPanel(const float* weight, int64_t depth, int64_t columns, int64_t panel, float* out) {
+inline void PackRightPanel(const float* weight, int64_t depth, int64_t columns, int64_t panel, float* out) {
   const int64_t first = panel * kColumns;
   for (int64_t c = 0; c < kColumns; c += 4) {
     int64_t k = 0;
     if (first + c + 4 <= columns) {
-      for (; k + 4 <= depth; k += 4) Transpose4(weight + (first + c) * depth + k, depth, out + k * kColumns + c, kColumns);
+      for (; k + 4 <= depth; k += 4)
+        Transpose4(weight + (first + c) * depth + k, depth, out + k * kColumns + c, kColumns);
     }
     for (; k < depth; ++k)
       for (int64_t j = c; j < c + 4; ++j)
@@ -76,15 +75,15 @@ I2F_INLINE void PackRightPanel(const float* weight, int64_t depth, int64_t colum
   }
 }
 
-I2F_INLINE void PackRight(const float* weight, int64_t depth, int64_t columns, float* out) {
+inline void PackRight(const float* weight, int64_t depth, int64_t columns, float* out) {
   for (int64_t panel = 0; panel * kColumns < columns; ++panel)
     PackRightPanel(weight, depth, columns, panel, out + panel * depth * kColumns);
 }
 
 // Layer norm of `count` numbers, a multiple of kWidth or not: out = (in - mean) / deviation * scale + shift. Scale and
 // shift may be null.
-I2F_INLINE void Normalise(const float* in, int64_t count, float epsilon, const float* scale, const float* shift,
-                          float* out) {
+inline void Normalise(const float* in, int64_t count, float epsilon, const float* scale, const float* shift,
+                      float* out) {
   const int64_t whole = count / kWidth * kWidth;
   const int rest = static_cast<int>(count - whole);
   Vec sum = Set(0.0f);

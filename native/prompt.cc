@@ -25,7 +25,7 @@ struct Level {
   uint8_t *least, *greatest;
   int32_t* number;
   int64_t mixed;
-  int32_t* cells;  // (mixed) y * width + x
+  int32_t* cells;        // (mixed) y * width + x
   const float* uniform;  // (kStates, channels)
   const float* values;   // (mixed, channels)
 };
@@ -207,8 +207,8 @@ void ConvolveTile(const PromptEmbedding& job, const Level& finer, const Level& l
 void AddRow(const PromptEmbedding& job, const Level& level, int64_t y) {
   for (int64_t cell = y * level.width; cell < (y + 1) * level.width; ++cell) {
     const bool mixed = level.least[cell] != level.greatest[cell];
-    const float* from = mixed ? level.values + level.number[cell] * level.channels
-                              : level.uniform + level.least[cell] * level.channels;
+    const float* from =
+        mixed ? level.values + level.number[cell] * level.channels : level.uniform + level.least[cell] * level.channels;
     for (int64_t c = 0; c < level.channels; c += kWidth) {
       const int64_t at = cell * level.channels + c, left = level.channels - c;
       const Vec value = LoadUpTo(from + c, left);

@@ -178,9 +178,7 @@ I2F_INLINE Vec Sqrt(Vec a) { return {_mm_sqrt_ps(a.v)}; }
 I2F_INLINE Vec Abs(Vec a) { return {_mm_andnot_ps(_mm_set1_ps(-0.0f), a.v)}; }
 I2F_INLINE Mask operator>(Vec a, Vec b) { return {_mm_cmpgt_ps(a.v, b.v)}; }
 I2F_INLINE Mask operator<=(Vec a, Vec b) { return {_mm_cmple_ps(a.v, b.v)}; }
-I2F_INLINE Vec Select(Mask m, Vec yes, Vec no) {
-  return {_mm_or_ps(_mm_and_ps(m.m, yes.v), _mm_andnot_ps(m.m, no.v))};
-}
+I2F_INLINE Vec Select(Mask m, Vec yes, Vec no) { return {_mm_or_ps(_mm_and_ps(m.m, yes.v), _mm_andnot_ps(m.m, no.v))}; }
 I2F_INLINE Vec AddExponent(Vec a, Vec shifted) {
   return {_mm_castsi128_ps(_mm_add_epi32(_mm_castps_si128(a.v), _mm_slli_epi32(_mm_castps_si128(shifted.v), 23)))};
 }
@@ -236,8 +234,8 @@ I2F_INLINE Mask operator>(Vec a, Vec b) { return {vcgtq_f32(a.v, b.v)}; }
 I2F_INLINE Mask operator<=(Vec a, Vec b) { return {vcleq_f32(a.v, b.v)}; }
 I2F_INLINE Vec Select(Mask m, Vec yes, Vec no) { return {vbslq_f32(m.m, yes.v, no.v)}; }
 I2F_INLINE Vec AddExponent(Vec a, Vec shifted) {
-  return {vreinterpretq_f32_u32(
-      vaddq_u32(vreinterpretq_u32_f32(a.v), vshlq_n_u32(vreinterpretq_u32_f32(shifted.v), 23)))};
+  return {
+      vreinterpretq_f32_u32(vaddq_u32(vreinterpretq_u32_f32(a.v), vshlq_n_u32(vreinterpretq_u32_f32(shifted.v), 23)))};
 }
 I2F_INLINE void Interleave(Vec even, Vec odd, Vec* low, Vec* high) {
   low->v = vzip1q_f32(even.v, odd.v);

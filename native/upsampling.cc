@@ -1,7 +1,7 @@
-// How it works. Doubling and convolution are both linear, so the product over the channels can come first, on the coarse
-// grid: one product gives, for each of the nine taps, the map that the tap would see before doubling. Doubling then is
-// a sum of six cells across and of six down, whose weights are 1/4 and 3/4, and it acts on a quarter of the channels.
-// The product is a quarter of that of a convolution on the fine grid, and the doubled map never exists.
+// How it works. Doubling and convolution are both linear, so the product over the channels can come first, on the
+// coarse grid: one product gives, for each of the nine taps, the map that the tap would see before doubling. Doubling
+// then is a sum of six cells across and of six down, whose weights are 1/4 and 3/4, and it acts on a quarter of the
+// channels. The product is a quarter of that of a convolution on the fine grid, and the doubled map never exists.
 //
 // A cell row goes through in three steps: product (nine maps of one row), across (per vertical tap the even and the odd
 // columns), down (from three such rows two fine rows, to which the term is added). Only the last writes to memory; the
@@ -135,9 +135,7 @@ class Stage {
   }
 
  private:
-  float* AcrossRow(float* scratch, int64_t y) const {
-    return scratch + (rows_ + y % 3 * kTaps * 2 * block_) * pitch_;
-  }
+  float* AcrossRow(float* scratch, int64_t y) const { return scratch + (rows_ + y % 3 * kTaps * 2 * block_) * pitch_; }
 
   // Nine maps of cell row y: row `tap * block_ + channel` of the scratch, columns from kColumns on.
   void Product(int64_t y, const float* packed, float* scratch) const {
