@@ -67,7 +67,7 @@ def test_davis_without_lists_is_all_sequences(davis):
 
 def test_davis_says_what_is_missing(davis, write_text):
     with pytest.raises(
-        DataError, match=r"2016 has the lists train\.txt, val\.txt, and none is named; name the split, or give the path of"
+        DataError, match=r"2016 has the lists train\.txt, val\.txt, and none is named; name the split, or give"
     ):
         open_dataset(davis)
     with pytest.raises(DataError, match=r"2016 has the lists train\.txt, val\.txt, and 'test' is wanted"):

@@ -55,7 +55,8 @@ class Painter:
             with open(self.log, "a") as log:
                 log.write("session\n")
         self.started = True
-        time.sleep(self.delay)
+        if self.delay:  # even sleeping for 0 s gives the processor away
+            time.sleep(self.delay)
         y, x = np.mgrid[: self.bright.shape[0], : self.bright.shape[1]]
         near = (y - click.y) ** 2 + (x - click.x) ** 2 <= self.radius**2
         self.logits = np.where(near & (self.bright | (not click.positive)), 1 if click.positive else -1, self.logits)

@@ -12,8 +12,8 @@ from tests.unit.evaluation.made_runs import header, problem, session, write_phot
 from inter2former.evaluation.protocol import RITM, STRICT, protocol_hash
 from inter2former.evaluation.reporting.loading import LoadedRun
 from inter2former.evaluation.reporting.run_page import Report, as_html, as_markdown
-from inter2former.evaluation.reporting.sessions import worst_and_median
 from inter2former.evaluation.reporting.run_tables import robustness_table, summary_table, time_table
+from inter2former.evaluation.reporting.sessions import worst_and_median
 from inter2former.evaluation.summary import summarise
 
 SESSIONS = (
