@@ -28,6 +28,7 @@ __all__ = ["Conversion", "convert_back", "convert_release"]
 
 PRESET = "inter2former-b"
 WRAPPER = "state_dict"
+PARALLEL = "module."
 NAMED = 5
 
 # What mmengine keeps in a checkpoint beside the weights: logs as arrays, and the names of functions. They are read as
@@ -68,8 +69,10 @@ class Conversion:
 def convert_release(source: str | Path, target: str | Path, *, dtype: torch.dtype = torch.float32) -> Conversion:
     """Write a released checkpoint as safetensors that `Predictor(preset="inter2former-b")` loads.
 
-    The metadata name the preset and its configuration, the source with its hash, and the converter; they also keep the
-    few released tensors without a counterpart here, so that `convert_back` loses nothing.
+    The tensors may lie under "state_dict", as training saves them, and have the prefix "module." of parallel training,
+    which carries no meaning and is dropped. The metadata name the preset and its configuration, the source with its
+    hash, and the converter; they also keep the few released tensors without a counterpart here, so that `convert_back`
+    loses nothing.
 
     Args:
         source: the released `.pth`.
@@ -140,7 +143,14 @@ def _read(path: Path) -> tuple[dict[str, Any], bool]:
     state = content[WRAPPER] if wrapped else content
     if not isinstance(state, dict) or not all(isinstance(key, str) for key in state):
         raise WeightsError(f"{path} holds a {type(state).__name__}; wanted a state dict, tensors by name")
-    return dict(state), wrapped
+    parallel = bool(state) and all(key.startswith(PARALLEL) for key in state)
+    plain = {key.removeprefix(PARALLEL) if parallel else key: _detached(value) for key, value in state.items()}
+    return plain, wrapped
+
+
+def _detached(value: object) -> object:
+    """A tensor without the gradient that a saved parameter asks for; anything else as it is."""
+    return value.detach() if isinstance(value, Tensor) else value
 
 
 def _ignored(path: str) -> type:

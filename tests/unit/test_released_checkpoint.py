@@ -48,6 +48,19 @@ def test_a_wrapped_checkpoint_is_unwrapped_and_wrapped_again(small_preset_b, fak
     assert all(torch.equal(back["state_dict"][key], value) for key, value in release.items())
 
 
+def test_a_checkpoint_of_parallel_training_loses_its_prefix(small_preset_b, fake_release, tmp_path):
+    release = fake_release()
+    parallel = {
+        f"module.{key}": torch.nn.Parameter(value) if value.is_floating_point() else value
+        for key, value in release.items()
+    }
+    convert_release(write({"state_dict": parallel}, tmp_path / "release.pth"), tmp_path / "b.safetensors")
+    convert_back(tmp_path / "b.safetensors", tmp_path / "back.pth")
+    back = torch.load(tmp_path / "back.pth", weights_only=True)["state_dict"]
+    assert list(back) == list(release)
+    assert all(torch.equal(back[key], value) for key, value in release.items())
+
+
 def test_the_file_says_where_it_comes_from(small_preset_b, fake_release, tmp_path):
     source = write(fake_release(), tmp_path / "release.pth")
     convert_release(source, tmp_path / "b.safetensors")
