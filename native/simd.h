@@ -16,9 +16,7 @@
 #endif
 
 #if defined(INTER2FORMER_EMULATE)
-// AVX-512 spelt in plain C++, to test these levels on a processor without them.
-#define SIMDE_ENABLE_NATIVE_ALIASES
-#include <simde/x86/avx512.h>
+#include "emulated_avx512.h"
 #define INTER2FORMER_X86 1
 #elif defined(__x86_64__) || defined(_M_X64)
 #include <immintrin.h>

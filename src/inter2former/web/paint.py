@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,11 +14,28 @@ from inter2former.project.records import ObjectRecord
 from inter2former.prompt import MaskPrompt
 from inter2former.web.desk import Desk, common
 from inter2former.web.messages import WireMask, draft_prompts
-from inter2former.web.runs import cut_out, pack_runs
+from inter2former.web.runs import WireBox, cut_out, pack_runs
 
 __all__ = ["Painter", "draft_view", "object_view"]
 
 Wire = tuple[list[WireMask], list[bytes]]
+
+_KEPT = 512
+
+
+class _Drawn(NamedTuple):
+    """A stored mask as it travels."""
+
+    box: WireBox | None
+    runs: bytes
+    area: int
+
+
+@lru_cache(maxsize=_KEPT)
+def _drawn(mask: MaskPrompt) -> _Drawn:
+    """Every page that looks at an image asks for the same masks, after every change of one of them."""
+    found = cut_out(mask)
+    return _Drawn(None, b"", 0) if found is None else _Drawn(found[0], pack_runs(found[1]), mask.area)
 
 
 class Painter:
@@ -36,10 +54,9 @@ class Painter:
         wire, payload = [], []
         for item in objects:
             if self._has.get(item.id) != item.mask:
-                found = cut_out(item.mask)
-                runs = b"" if found is None else pack_runs(found[1])
-                wire.append(WireMask(item.id, True, None if found is None else found[0], len(runs)))
-                payload.append(runs)
+                drawn = _drawn(item.mask)
+                wire.append(WireMask(item.id, True, drawn.box, len(drawn.runs)))
+                payload.append(drawn.runs)
         self._has = {item.id: item.mask for item in objects}
         return wire, payload
 
@@ -70,7 +87,7 @@ def object_view(item: ObjectRecord) -> dict[str, Any]:
         "visible": item.visible,
         "locked": item.locked,
         "prompts": len(item.prompts),
-        "area": item.mask.area,
+        "area": _drawn(item.mask).area,
     }
 
 
