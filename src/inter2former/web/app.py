@@ -20,7 +20,7 @@ from inter2former.web.security import Guard, GuardedApp
 from inter2former.web.socket import converse
 from inter2former.web.workspace import Workspace
 
-__all__ = ["create_app"]
+__all__ = ["Health", "ImageItem", "create_app"]
 
 _FOREVER = "private, max-age=31536000, immutable"
 
