@@ -26,6 +26,7 @@ from inter2former.prompt import Lasso, MaskPrompt, Points, Prompt, Scribble, Str
 from inter2former.session.encodings import Encodings
 from inter2former.session.engine import Engine
 from inter2former.session.prediction import Prediction
+from inter2former.session.region import Region, fitted_region, refined, region_worth_encoding
 from inter2former.session.tree import Session
 from inter2former.session.verdicts import fitted_box, fitted_click
 
@@ -82,6 +83,7 @@ class Predictor:
         self._encodings = Encodings(self.engine, memory)
         self._lock = threading.RLock()
         self._session: Session | None = None
+        self._pixels: NDArray[np.uint8] | None = None
 
     @property
     def size(self) -> int:
@@ -106,6 +108,7 @@ class Predictor:
         pixels = load_image(image)
         with self._lock:
             self._session = Session(self.engine, self._encodings.get(pixels))
+            self._pixels = pixels
 
     def prefetch(self, image: str | os.PathLike[str] | Image.Image | NDArray[Any]) -> None:
         """Encode an image in the background, so that `set_image` with the same image waits less or not at all.
@@ -240,6 +243,34 @@ class Predictor:
         """
         with self._lock:
             return self._require_session().resume(prompts)
+
+    def refine(self, region: tuple[int, int, int, int] | None = None) -> Prediction | None:
+        """Draw the edge of the present mask anew at the image's own resolution; takes as long as encoding an image.
+
+        Worth it where the image is larger than the working size and the object is small in it. The session stays as
+        it is: the next click goes on from the answer of the whole image, and may be refined again.
+
+        Args:
+            region: (left, top, right, bottom) of the part of the image that is looked at more closely, right and bottom
+                being the first column and row outside; None: the surroundings of the mask.
+        Returns:
+            the present prediction with a finer mask; the present prediction itself where no region shows the object
+            more finely; None before the first prompt.
+        Raises:
+            ImageNotSetError: there is no image yet.
+            ValueError: an empty region, or one that leaves the image.
+        """
+        with self._lock:
+            prediction = self._require_session().prediction
+            if prediction is None:
+                return None
+            box = region_worth_encoding(prediction) if region is None else fitted_region(region, *self.image_size)
+            if box is None:
+                return prediction
+            assert self._pixels is not None
+            part = np.ascontiguousarray(self._pixels[box[1] : box[3], box[0] : box[2]])
+            fine = refined(self.engine, Region(box[0], box[1], self._encodings.get(part)), prediction)
+            return fine if fine.mask.any() else prediction
 
     def undo(self) -> Prediction | None:
         """Take the last prompt back.

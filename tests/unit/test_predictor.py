@@ -18,6 +18,7 @@ from inter2former.model.inter2former import Inter2Former
 from inter2former.model.normalise import normalised_input
 from inter2former.predictor import Predictor
 from inter2former.prompt import Click, Lasso, Scribble, Stroke
+from inter2former.session.region import Region, refined, region_worth_encoding
 
 CLICKS = [(65, 45, True), (20, 12, False), (90.5, 60.9, True)]
 
@@ -401,3 +402,35 @@ def test_kept_and_prefetched_encodings_give_the_same_masks(random_weights, photo
     monkeypatch.setattr(again.engine.network, "encode", lambda image: pytest.fail("it was kept on disk"))
     again.set_image(photo())
     np.testing.assert_array_equal(click_through(again), masks)
+
+
+def test_refining_draws_the_edge_at_the_images_resolution(random_weights, photo):
+    predictor = Predictor(weights=random_weights, size=64)
+    with pytest.raises(ImageNotSetError, match="call set_image"):
+        predictor.refine()
+    image = photo(300, 400)
+    predictor.set_image(image)
+    assert predictor.refine() is None
+    mask = np.zeros((300, 400), dtype=bool)
+    mask[130:170, 180:230] = True
+    predictor.set_mask(mask)
+    given = predictor.paint([(200, 150)], 6)
+    fine = predictor.refine()
+    assert predictor.prediction is given
+    assert (fine.mask != given.mask).any()
+    box = region_worth_encoding(given)
+    region = Region(box[0], box[1], predictor.engine.encode(image[box[1] : box[3], box[0] : box[2]]))
+    np.testing.assert_array_equal(fine.mask, refined(predictor.engine, region, given).mask)
+    np.testing.assert_array_equal(predictor.refine(box).mask, fine.mask)
+    outside = np.ones_like(mask)
+    outside[box[1] : box[3], box[0] : box[2]] = False
+    np.testing.assert_array_equal(fine.mask[outside], given.mask[outside])
+    for region in ((0, 0, 0, 5), (0, 0, 401, 5), (-1, 0, 5, 5)):
+        with pytest.raises(ValueError, match="is empty or leaves the 400x300 image"):
+            predictor.refine(region)
+
+
+def test_refining_what_is_shown_finely_enough_changes_nothing(predictor):
+    assert predictor.refine() is None
+    answer = predictor.add_click(65, 45)
+    assert predictor.refine() is answer

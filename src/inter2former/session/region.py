@@ -29,7 +29,7 @@ from inter2former.session.steps import since_mask
 from inter2former.session.verdicts import verdicts
 from inter2former.shapes import Patch
 
-__all__ = ["Region", "refined", "region_worth_encoding"]
+__all__ = ["Region", "fitted_region", "refined", "region_worth_encoding"]
 
 BoolArray = NDArray[np.bool_]
 
@@ -83,6 +83,27 @@ def region_worth_encoding(prediction: Prediction) -> tuple[int, int, int, int] |
     # Enlarging beyond the original's own pixels shows nothing new.
     gain = min(max(width, height) / longest, _scale(prediction))
     return (left, top, right, bottom) if gain >= LEAST_GAIN else None
+
+
+def fitted_region(region: tuple[int, int, int, int], width: int, height: int) -> tuple[int, int, int, int]:
+    """Check a region that somebody named.
+
+    Args:
+        region: (left, top, right, bottom) in pixels, right and bottom being the first column and row outside.
+        width: of the image.
+        height: of the image.
+    Returns:
+        the region.
+    Raises:
+        ValueError: it is empty or leaves the image.
+    """
+    left, top, right, bottom = region
+    if not (0 <= left < right <= width and 0 <= top < bottom <= height):
+        raise ValueError(
+            f"the region {region} is empty or leaves the {width}x{height} image; "
+            "give left, top and the first column and row outside"
+        )
+    return left, top, right, bottom
 
 
 def refined(engine: Engine, region: Region, prediction: Prediction) -> Prediction:
