@@ -9,15 +9,11 @@ import struct
 
 import numpy as np
 import pytest
+from fastapi.testclient import TestClient
 from PIL import Image
 from tests.engines import tiny_engine
 
 from inter2former.project.store import Project
-
-pytest.importorskip("fastapi", reason="needs the extra: pip install 'inter2former[annotate]'")
-
-from fastapi.testclient import TestClient
-
 from inter2former.web.app import create_app
 from inter2former.web.limits import Limits
 from inter2former.web.security import Guard

@@ -10,7 +10,6 @@ from functools import partial
 
 from inter2former.cli.options import Subparsers, add_command
 from inter2former.config import PRESETS
-from inter2former.errors import MissingPackageError
 from inter2former.session.engine import Engine
 
 __all__ = ["add_parser", "run"]
@@ -47,18 +46,12 @@ def run(options: argparse.Namespace) -> int:
     """Serve until interrupted, which is how it ends."""
     if options.memory < 64:
         raise ValueError(f"--memory is {options.memory} MB; it must be at least 64")
-    try:
-        from inter2former.web.folders import open_project
-        from inter2former.web.limits import Limits
-        from inter2former.web.serve import open_port, serve
-        from inter2former.web.workspace import Workspace
-    except ModuleNotFoundError as error:
-        if (error.name or "").startswith("inter2former"):
-            raise
-        raise MissingPackageError(
-            f"the annotator needs the package {error.name}, which is not installed; "
-            "install it with: pip install 'inter2former[annotate]'"
-        ) from error
+    # Not at the top: the other commands need not wait for the server's packages.
+    from inter2former.web.folders import open_project
+    from inter2former.web.limits import Limits
+    from inter2former.web.serve import open_port, serve
+    from inter2former.web.workspace import Workspace
+
     taken = open_port(options.port)
     try:
         opened = open_project(options.paths, options.project)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import builtins
+import importlib
 import socket
 
 import pytest
@@ -19,7 +19,7 @@ def folder(make_folder):
 @pytest.fixture
 def open_project():
     """Opens what the command would, and closes it again: gives the project's folder and the images to show."""
-    folders = pytest.importorskip("inter2former.web.folders")
+    folders = importlib.import_module("inter2former.web.folders")
 
     def open_(*paths, folder=None):
         opened = folders.open_project(paths, folder)
@@ -58,7 +58,6 @@ def test_single_images_are_shown_alone(open_project, folder):
     ],
 )
 def test_bad_input_is_one_sentence(folder, tmp_path, capsys, arguments, why):
-    pytest.importorskip("fastapi")
     (folder.parent / "notes.txt").write_text("no image")
     other = tmp_path / "other"
     (tmp_path / "elsewhere").mkdir()
@@ -71,7 +70,7 @@ def test_bad_input_is_one_sentence(folder, tmp_path, capsys, arguments, why):
 
 
 def test_taken_port_and_taken_project(folder, capsys):
-    serve = pytest.importorskip("inter2former.web.serve")
+    serve = importlib.import_module("inter2former.web.serve")
     with socket.socket() as taken:
         taken.bind((serve.HOST, 0))
         taken.listen()
@@ -84,7 +83,6 @@ def test_taken_port_and_taken_project(folder, capsys):
 
 
 def test_broken_weights_end_the_server_with_a_sentence(folder, tmp_path, capsys):
-    pytest.importorskip("fastapi")
     weights = tmp_path / "broken.safetensors"
     weights.write_bytes(b"no weights")
     assert main(["annotate", str(folder), "--no-browser", "--port", "0", "--weights", str(weights)]) == 2
@@ -93,21 +91,8 @@ def test_broken_weights_end_the_server_with_a_sentence(folder, tmp_path, capsys)
     assert "broken.safetensors" in captured.err
 
 
-def test_missing_extra_is_named(folder, capsys, monkeypatch):
-    real = builtins.__import__
-
-    def without_uvicorn(name, *rest):
-        if name == "inter2former.web.folders":
-            raise ModuleNotFoundError("No module named 'uvicorn'", name="uvicorn")
-        return real(name, *rest)
-
-    monkeypatch.setattr(builtins, "__import__", without_uvicorn)
-    assert main(["annotate", str(folder)]) == 2
-    assert "pip install 'inter2former[annotate]'" in capsys.readouterr().err
-
-
 def test_port_is_on_the_loopback_address_only(monkeypatch):
-    serve = pytest.importorskip("inter2former.web.serve")
+    serve = importlib.import_module("inter2former.web.serve")
     with serve.open_port(0) as port:
         assert port.getsockname()[0] == "127.0.0.1"
         monkeypatch.setattr(serve, "USUAL_PORT", port.getsockname()[1])
