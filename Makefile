@@ -28,7 +28,7 @@ demo: $(RUN_STAMP) ## install, then segment the bundled photo by clicks and writ
 	@echo "Look at outputs/demo-overlay.png (the mask over the photo) and outputs/demo-mask.png (the mask alone)."
 	@echo "Your own photo:  $(BIN)/inter2former segment PHOTO --click X,Y --click X,Y,- --out mask.png --overlay overlay.png"
 	@echo "                 X,Y is a pixel of the object; X,Y,- is a pixel that is not."
-	@echo "Annotate:        $(BIN)/inter2former annotate FOLDER    "
+	@echo "Annotate:        $(BIN)/inter2former annotate FOLDER"
 	@echo "From Python:     from inter2former import Predictor      (the README has eight lines that run)"
 	@echo "This machine:    $(BIN)/inter2former doctor"
 
