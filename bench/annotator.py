@@ -88,9 +88,12 @@ def click(page: Annotator, rng: np.random.Generator, number: int) -> None:
 def wander(page: Annotator, images: int) -> dict[str, float]:
     """Go through images, each with a finished object."""
     seen, waits = 0, []
-    while seen < images and page.page.evaluate("annotator.images.step(1)"):
-        started = time.perf_counter()
+    while seen < images:
+        # Before the step, which may change the address at once.
         before = page.page.evaluate("location.hash")
+        started = time.perf_counter()
+        if not page.page.evaluate("annotator.images.step(1)"):
+            break
         page.until(f"location.hash !== {json.dumps(before)} && annotator.state.progress.stage === 'ready'")
         waits.append(time.perf_counter() - started)
         page.click(*page.page.evaluate("[annotator.state.picture.width / 2, annotator.state.picture.height / 2]"))

@@ -29,7 +29,7 @@ def main() -> None:
     network = random_engine(options.preset, size=options.size).network
     image = torch.randn(1, 3, options.size, options.size).contiguous(memory_format=torch.channels_last)
     with torch.inference_mode():
-        seconds = {name: processor_seconds(stage) for name, stage in encode_stages(network, image).items()}
+        seconds = {name: processor_seconds(stage.run) for name, stage in encode_stages(network, image).items()}
     print(f"{options.preset} at {options.size} px, {options.threads} threads, {processor()}")
     for name, spent in seconds.items():
         print(f"{name:<16}{spent:8.2f} s {spent / sum(seconds.values()):6.1%}")

@@ -19,7 +19,11 @@
 #include "emulated_avx512.h"
 #define INTER2FORMER_X86 1
 #elif defined(__x86_64__) || defined(_M_X64)
+#if defined(__AVX__)
 #include <immintrin.h>
+#else
+#include <emmintrin.h>  // of SSE2; the other takes a second to read, in every kernel
+#endif
 #define INTER2FORMER_X86 1
 #elif defined(__aarch64__) || defined(_M_ARM64)
 #include <arm_neon.h>

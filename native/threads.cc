@@ -10,7 +10,7 @@
 #include <pthread.h>
 #endif
 #if defined(__x86_64__) || defined(_M_X64)
-#include <immintrin.h>
+#include <emmintrin.h>
 #endif
 
 namespace inter2former {

@@ -6,8 +6,9 @@ is the only one that can. Two environment variables are read at first use:
 
 - `INTER2FORMER_KERNELS`: "native" (the default) or "reference", plain PyTorch everywhere. Without the compiled module,
   "native" is an error and not a quiet fall-back.
-- `INTER2FORMER_ISA`: the level of the instruction set that the kernels use, such as "baseline" or "avx2"; the default
-  is the highest that the processor has. `inter2former doctor` prints it.
+- `INTER2FORMER_ISA`: the level of the instruction set that the kernels use: "baseline", "avx2", "avx512", "avx512bf16"
+  (the kernels of "avx512": all compute in float32) or, on Arm, "neon". The default is the highest that the processor
+  has. `inter2former doctor` prints it.
 """
 
 from __future__ import annotations

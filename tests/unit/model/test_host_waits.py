@@ -39,6 +39,10 @@ class Waits(TorchDispatchMode):
         super().__init__()
         self.names = Counter()
 
+    @classmethod
+    def _should_skip_dynamo(cls):
+        return False  # else PyTorch imports its compiler, for seconds, to tell it to stay away
+
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         name = func._schema.name.removeprefix("aten::") + (f".{func._overloadname}" if "repeat" in str(func) else "")
         by_flags = name in ("index", "index_put", "index_put_") and any(
