@@ -10,6 +10,7 @@ from inter2former.cli.progress import ProgressBar
 from inter2former.clicks.realistic import RealisticClicker
 from inter2former.data.layouts import open_dataset
 from inter2former.data.sample import Dataset
+from inter2former.device import usable_device
 from inter2former.evaluation.header import run_header
 from inter2former.evaluation.job import Job, Task
 from inter2former.evaluation.protocol import protocol_named
@@ -32,6 +33,7 @@ def evaluated(options: argparse.Namespace) -> Summary:
     for name in ("clicks", "seeds", "every", "limit", "workers", "threads"):
         if (value := getattr(options, name)) is not None and value < 1:
             raise ValueError(f"--{name} is {value}; it must be at least 1")
+    usable_device(options.device)
     job = _job(options)
     images = len(tasks_of(len(job.dataset), shard=options.shard))
     with ExitStack() as stack:

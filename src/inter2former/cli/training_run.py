@@ -76,12 +76,14 @@ def train_network(options: argparse.Namespace, make_source: MakeSource, make_obj
     settings = TrainingSettings.from_dict(
         dict(_setting(text) for text in options.set), defaults=named_settings(options.settings)
     )
+    # Before the pictures are encoded, which can take an hour.
+    device = own_device(options.device)
     network, out = _network(options, settings), Path(options.out)
     with ExitStack() as stack:
         source = make_source(options, settings, network)
         if settings.workers:
             source = stack.enter_context(Prefetched(source, settings.workers))
-        objective = make_objective(network.to(own_device(options.device)), settings)
+        objective = make_objective(network.to(device), settings)
         trainer = Trainer(objective, source, settings, out)
         if process_rank() == 0:
             print(json.dumps(settings.to_dict(), indent=2), flush=True)

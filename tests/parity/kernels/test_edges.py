@@ -34,6 +34,14 @@ def test_planes_have_the_bits_of_the_reference(level, size):
         assert torch.equal(native.colour_planes(turned, MEAN, DEVIATION), expected)
 
 
+def test_planes_of_a_part_of_an_image(level):
+    wide = next(images(40, 60))
+    part = wide[:, 3:36, 5:42]
+    assert torch.equal(
+        native.colour_planes(part, MEAN, DEVIATION), reference.colour_planes(part.contiguous(), MEAN, DEVIATION)
+    )
+
+
 def convolution(source, into, out, kernel=3, **settings):
     weight = torch.randn(out, into, kernel, kernel) * (kernel * kernel * into) ** -0.5
     return Convolution(source, weight, torch.randn(out), **settings)
@@ -77,6 +85,19 @@ def test_every_level_equals_the_reference(level, size):
 def test_channels(level, into, out):
     nodes = Given(torch.randn(into, 9, 31)), convolution(0, into, out, wanted=True)
     close(native.convolution_net(nodes), reference.convolution_net(nodes))
+
+
+def test_strides(level):
+    wide, skip = torch.randn(5, 12, 50), torch.randn(20, 6, 40)
+    given, skip = wide[:, :, 3:43], skip[::2, :, ::2]
+    weights = torch.randn(6, 3, 3, 5).permute(0, 3, 1, 2), torch.randn(11, 6).T[..., None, None]
+    net = (
+        Convolution(0, weights[0], torch.randn(12)[::2], stride=2, wanted=True),
+        Given(skip, ones=True),
+        Convolution(2, weights[1], torch.randn(6), wanted=True),
+    )
+    measured = native.convolution_net((Given(given), *net))
+    close(measured, reference.convolution_net((Given(given), *net)))
 
 
 def test_every_number_of_threads_gives_the_same_bits(threads):

@@ -56,9 +56,30 @@ def test_hybrid_layer(level, places, per_place):
 
 def test_every_number_of_threads_gives_the_same_bits(threads):
     arguments = make_layer(40, 2)
-    measured = native.hybrid_experts(*arguments)
+    rows = arguments[0], torch.randint(0, 5, (61,)), *arguments[3]
+    measured, each = native.hybrid_experts(*arguments), native.expert_mlp(*rows)
     torch.set_num_threads(1)
     assert torch.equal(measured, native.hybrid_experts(*arguments))
+    assert torch.equal(each, native.expert_mlp(*rows))
+
+
+def apart(x):
+    """The same numbers with others between them."""
+    wide = torch.full((*x.shape, 3), -1, dtype=x.dtype)
+    wide[..., 1] = x
+    return wide[..., 1]
+
+
+def test_strides(level):
+    tokens, norm, shared, routed, place, expert, *weights = make_layer(20, 2)
+    expected = native.hybrid_experts(tokens, norm, shared, routed, place, expert, *weights)
+    turned = Experts(tuple(w.mT.contiguous().mT for w in routed.weights), tuple(map(apart, routed.biases)), routed.norm)
+    loose = apart(tokens), (apart(norm[0]), apart(norm[1]), norm[2]), shared, turned, apart(place), apart(expert)
+    assert torch.equal(native.hybrid_experts(*loose, *map(apart, weights)), expected)
+    chosen = torch.arange(61) % 5
+    assert torch.equal(
+        native.expert_mlp(apart(tokens), apart(chosen), *turned), native.expert_mlp(tokens, chosen, *routed)
+    )
 
 
 def test_what_does_not_fit_is_refused():

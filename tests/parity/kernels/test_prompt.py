@@ -79,6 +79,9 @@ def test_every_number_of_threads_gives_the_same_bits(threads):
     torch.set_num_threads(1)
     assert torch.equal(measured, native.embed_prompt(*arguments))
     assert torch.equal(marks, native.boundary_tokens(states, stride=16, reach=3, unknown=UNKNOWN))
+    holding = native.tokens_with(states, stride=16, state=3)
+    torch.set_num_threads(threads)
+    assert torch.equal(holding, native.tokens_with(states, stride=16, state=3))
 
 
 def test_rows_with_gaps(level):
@@ -88,6 +91,7 @@ def test_rows_with_gaps(level):
     assert torch.equal(native.embed_prompt(states, *arguments), native.embed_prompt(states.contiguous(), *arguments))
     marks = [native.boundary_tokens(x, stride=16, reach=3, unknown=UNKNOWN) for x in (states, states.contiguous())]
     assert torch.equal(*marks)
+    assert torch.equal(*(native.tokens_with(x, stride=8, state=4) for x in (states, states.contiguous())))
 
 
 def test_what_does_not_fit_is_refused():

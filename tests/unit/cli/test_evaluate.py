@@ -105,6 +105,12 @@ def test_kept_embeddings(run, make_folder, small, tmp_path):
     assert len(list(kept.glob("*/*.safetensors"))) == 2
 
 
+def test_a_device_that_is_not_there_leaves_no_run(refused, make_folder, tmp_path):
+    given = "evaluate", make_folder(), "--device", "tpu", "--out", tmp_path / "out"
+    assert "cannot compute on the device 'tpu'" in refused(*given)
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_table_for_people(run, make_folder, small):
     result = run("evaluate", make_folder(), "--clicks", 1, "--every", 2, *small)
     rows = dict(line.split(maxsplit=1) for line in result.out.splitlines())

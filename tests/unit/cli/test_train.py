@@ -123,11 +123,15 @@ def test_live_and_made_up_pictures_train_the_encoder_too(run, refused, command, 
     assert f"mean weights after 2 steps: {tmp_path / 'run' / 'weights.safetensors'}" in finished.out
     assert not list((tmp_path / "run").rglob("*.npy"))
     assert "synthetic_share is above 0, but there are no photos" in refused(*command, *given)
-    assert "cannot compute on the device 'tpu'" in refused(*command, "--device", "tpu")
     unknown = refused(*command, "--settings", "big")
     assert "unknown settings 'big'; there are distil, fine, laptop, pretrain, released" in unknown
     without_data = [word for place, word in enumerate(command) if place not in (2, 3)]
     assert "no data for the steps with cached embeddings" in refused(*without_data)
+
+
+def test_a_device_that_is_not_there_is_refused_before_anything_is_encoded(refused, command, tmp_path):
+    assert "cannot compute on the device 'tpu'" in refused(*command, "--device", "tpu")
+    assert not (tmp_path / "run").exists()
 
 
 def test_training_from_shards(run, refused, command, tmp_path):
