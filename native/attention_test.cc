@@ -122,4 +122,6 @@ int main() {
   }
   // More keys than one block holds, and queries in more than one tile.
   inter2former::TestScene(Scene(513, 1, 8, 60));
+  // Three blocks: the greatest score is often in a later one, and what was summed before it is scaled down.
+  inter2former::TestScene(Scene(1100, 1, 8, 7));
 }
