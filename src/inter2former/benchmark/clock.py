@@ -5,13 +5,15 @@ from __future__ import annotations
 import platform
 import resource
 import sys
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
+
+from inter2former.evaluation.latency import Task, measure
 
 __all__ = ["Milliseconds", "peak_memory_gib", "processor", "spread", "take_turns", "times_of"]
 
@@ -45,22 +47,26 @@ def take_turns(functions: Mapping[str, Callable[[], object]], repeats: int) -> d
     Returns:
         the times by name.
     """
-    times: dict[str, list[float]] = {name: [] for name in functions}
-    for round_ in range(repeats + 1):
-        for name, function in functions.items():
-            started = time.perf_counter()
-            function()
-            if torch.cuda.is_initialized():
-                torch.cuda.synchronize()
-            if round_:
-                times[name].append(1000 * (time.perf_counter() - started))
-    return {name: spread(each) for name, each in times.items()}
+    latencies = measure(
+        {name: Task(partial(_finished, function)) for name, function in functions.items()}, repeats=repeats
+    )
+    return {
+        name: Milliseconds(1000 * latency.median, 1000 * latency.low, 1000 * latency.high)
+        for name, latency in latencies.items()
+    }
 
 
 def spread(milliseconds: Sequence[float]) -> Milliseconds:
     """Median and quartiles of some times, at least one."""
     low, median, high = np.percentile(milliseconds, [25, 50, 75])
     return Milliseconds(float(median), float(low), float(high))
+
+
+def _finished(function: Callable[[], object]) -> None:
+    """Call, and wait for what the call left a GPU to do."""
+    function()
+    if torch.cuda.is_initialized():
+        torch.cuda.synchronize()
 
 
 def peak_memory_gib() -> float:

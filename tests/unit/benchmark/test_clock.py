@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from inter2former.benchmark import clock
 from inter2former.benchmark.clock import Milliseconds, peak_memory_gib, processor, spread, take_turns, times_of
 
 
@@ -12,7 +11,7 @@ from inter2former.benchmark.clock import Milliseconds, peak_memory_gib, processo
 def fake_time(monkeypatch):
     """Time that passes only when a call says so: `fake_time(seconds)`."""
     now = [0.0]
-    monkeypatch.setattr(clock.time, "perf_counter", lambda: now[0])
+    monkeypatch.setattr("time.perf_counter", lambda: now[0])
 
     def sleep(seconds):
         now[0] += seconds
