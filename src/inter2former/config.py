@@ -233,21 +233,27 @@ class ClickConfig:
         outer_radius: background pixels this near to a positive click become unknown, and foreground pixels near a
             negative one.
         first_outer_radius: the same for the first click, which has to find the object.
+        outer_growth: the outer radius of a later click is at least this many times the distance from the click to the
+            nearest pixel that the answer before has on its side; 0: it does not depend on the answer. A click in the
+            middle of a large mistake opens all of it.
+        outer_limit: most that the outer radius grows to.
     """
 
     initial_state: Literal[1, 2] = 2
     inner_radius: int = 5
     outer_radius: int = 0
     first_outer_radius: int = 0
+    outer_growth: float = 0.0
+    outer_limit: int = 0
 
     def __post_init__(self) -> None:
-        """Refuse other states and negative radii.
+        """Refuse other states and negative numbers.
 
         Raises:
             ValueError: the message names the field.
         """
         _check_choices(self)
-        for name in ("inner_radius", "outer_radius", "first_outer_radius"):
+        for name in ("inner_radius", "outer_radius", "first_outer_radius", "outer_growth", "outer_limit"):
             _check_range(self, name, 0)
 
 
@@ -310,7 +316,7 @@ PRESETS: dict[str, ModelConfig] = {
             box_halo=2,
             box_holds_clicks=True,
         ),
-        clicks=ClickConfig(initial_state=1, outer_radius=96, first_outer_radius=256),
+        clicks=ClickConfig(initial_state=1, outer_radius=96, first_outer_radius=320, outer_growth=3.0, outer_limit=400),
     ),
     "inter2former-b": ModelConfig(encoder=WindowedViTConfig(), channel_order="bgr", padding="zero"),
 }

@@ -6,10 +6,10 @@ between one step, so a pixel whose prediction is reversed is unknown for one rou
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from enum import IntEnum
 from functools import lru_cache
-from math import floor
 
 import cv2
 import numpy as np
@@ -152,7 +152,7 @@ def _discs(
     values: StateMap, clicks: Sequence[Click], radius: float, positive: bool
 ) -> Iterator[tuple[StateMap, NDArray[np.bool_]]]:
     """Yield, per click of one kind, the window of `values` (a view) that its disc reaches and the disc in it."""
-    disc, reach = _disc(radius), floor(radius)
+    disc, reach = _disc(radius), math.floor(radius)
     for click in clicks:
         left, top = click.x - reach, click.y - reach
         columns = slice(max(left, 0), max(click.x + reach + 1, 0))
@@ -166,7 +166,7 @@ def _discs(
 @lru_cache(maxsize=16)
 def _disc(radius: float) -> NDArray[np.bool_]:
     """Rasterise a disc: (2r+1, 2r+1) bool with r = floor(radius), True where the distance to the centre <= radius."""
-    squares = np.arange(-floor(radius), floor(radius) + 1) ** 2
+    squares = np.arange(-math.floor(radius), math.floor(radius) + 1) ** 2
     disc: NDArray[np.bool_] = squares[:, None] + squares[None, :] <= radius * radius
     disc.flags.writeable = False
     return disc
@@ -180,6 +180,9 @@ def blank_map(height: int, width: int, config: ClickConfig) -> StateMap:
 def stamp_next_click(reference_map: StateMap, click: Click, config: ClickConfig, *, first: bool) -> StateMap:
     """Write one click with the configured radii; the first click of a session has an outer radius of its own.
 
+    The outer radius of a later click grows with how far the answer before is from agreeing with it. Differs from the
+    paper, where a click's radius is a constant.
+
     Args:
         reference_map: (H, W) uint8 states 0..4; left unchanged.
         click: in pixels of the map.
@@ -189,8 +192,23 @@ def stamp_next_click(reference_map: StateMap, click: Click, config: ClickConfig,
     Returns:
         (H, W) uint8, a new map.
     """
-    outer = config.first_outer_radius if first else config.outer_radius
+    outer = config.first_outer_radius if first else _outer_radius(reference_map, click, config)
     return stamp_clicks(reference_map, [click], inner_radius=config.inner_radius, outer_radius=outer)
+
+
+def _outer_radius(reference_map: StateMap, click: Click, config: ClickConfig) -> int:
+    """The outer radius of a click that is not the first."""
+    if config.outer_growth == 0 or config.outer_limit <= config.outer_radius:
+        return config.outer_radius
+    reach = math.ceil(config.outer_limit / config.outer_growth)
+    left, top = max(click.x - reach, 0), max(click.y - reach, 0)
+    states = reference_map[top : click.y + reach + 1, left : click.x + reach + 1]
+    foreground = states >= State.POSSIBLE_FOREGROUND
+    rows, columns = np.nonzero(foreground == click.positive)
+    if not rows.size:
+        return config.outer_limit
+    distance = math.sqrt(((rows + top - click.y) ** 2 + (columns + left - click.x) ** 2).min())
+    return min(max(round(config.outer_growth * distance), config.outer_radius), config.outer_limit)
 
 
 def stamp_box(reference_map: StateMap, left: int, top: int, right: int, bottom: int) -> StateMap:

@@ -163,6 +163,43 @@ def test_the_first_click_has_its_own_outer_radius(first):
     assert (before == 1).all()
 
 
+@pytest.mark.parametrize("positive", [True, False])
+@pytest.mark.parametrize(
+    ("click", "outer"),
+    [
+        (Click(60, 25), 12),  # 3 times the distance of 10 is beyond the limit
+        (Click(53, 25), 9),  # 3 times 3
+        (Click(51, 25), 4),  # 3 times 1 is less than the least radius
+        (Click(40, 25), 4),  # the answer agrees already
+        (Click(53, 44), 12),  # (53, 44) to (50, 40) is a distance of 5
+    ],
+)
+def test_a_later_click_opens_more_the_further_the_answer_is_from_it(click, outer, positive):
+    config = ClickConfig(
+        initial_state=1, inner_radius=1, outer_radius=4, first_outer_radius=2, outer_growth=3.0, outer_limit=12
+    )
+    before = np.full((60, 90), 1 if positive else 3, dtype=np.uint8)
+    before[10:41, 20:51] = 3 if positive else 1
+    click = Click(click.x, click.y, positive)
+    np.testing.assert_array_equal(
+        stamp_next_click(before, click, config, first=False),
+        stamp_clicks(before, [click], inner_radius=1, outer_radius=outer),
+    )
+    np.testing.assert_array_equal(
+        stamp_next_click(before, click, config, first=True),
+        stamp_clicks(before, [click], inner_radius=1, outer_radius=2),
+    )
+
+
+def test_where_the_answer_has_nothing_on_the_clicks_side_the_radius_is_the_limit():
+    config = ClickConfig(initial_state=1, inner_radius=1, outer_radius=4, outer_growth=3.0, outer_limit=12)
+    before = blank_map(60, 90, config)
+    np.testing.assert_array_equal(
+        stamp_next_click(before, Click(3, 30), config, first=False),
+        stamp_clicks(before, [Click(3, 30)], inner_radius=1, outer_radius=12),
+    )
+
+
 def test_a_box_makes_possible_background_unknown_and_nothing_else():
     before = np.tile(np.arange(5, dtype=np.uint8), (6, 2))
     expected = before.copy()
