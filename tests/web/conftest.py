@@ -169,6 +169,10 @@ class FakePage:
             self.receive()
         return self.masks.get(None)
 
+    def answer_after_open(self):
+        """What was said about the object in work when the image was opened, or later."""
+        return self.answer or self.receive("answer")
+
     def receive(self, wanted=None):
         """Take the next message, or the next of a type."""
         while True:

@@ -5,6 +5,7 @@ The network has random weights and a small working size; what it answers is as g
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
@@ -13,7 +14,9 @@ import signal
 import subprocess
 import sys
 import time
+import zipfile
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -23,6 +26,8 @@ from inter2former.predictor import Predictor
 from inter2former.project.store import Project
 
 pytestmark = pytest.mark.browser
+
+SIZE = 272
 
 ON_SCREEN = """([x, y]) => {
   const box = annotator.renderer.layers.marks.getBoundingClientRect(), ratio = annotator.renderer.ratio;
@@ -55,6 +60,7 @@ def folder(tmp_path, photo):
     made.mkdir()
     for number, name in enumerate(("a.png", "b.jpg", "c.png")):
         Image.fromarray(photo(180, 260, number)).save(made / name, quality=95)
+    (made / "0-half.jpg").write_bytes((made / "b.jpg").read_bytes()[:3000])
     return made
 
 
@@ -62,6 +68,7 @@ class Command:
     """`inter2former annotate` in a process of its own."""
 
     def __init__(self, folder, weights, size):
+        self.folder = folder
         self.program = [sys.executable, "-m", "inter2former.cli.__main__"]
         self.arguments = [*self.program, "annotate", str(folder), "--no-browser", "--json", "--port", "0"]
         self.arguments += ["--weights", str(weights), "--size", str(size)]
@@ -80,23 +87,36 @@ class Command:
         if self.process is not None:
             self.process.send_signal(number)
             self.process.stdout.close()
-            code = self.process.wait(30)
+            code = self.process.wait(120)
             self.process = None
             return code
         return None
 
 
 @pytest.fixture
-def size():
-    """The working size: smaller than the photos, so that edges are drawn again in the background."""
-    return 128
-
-
-@pytest.fixture
-def command(folder, random_weights, size):
-    made = Command(folder, random_weights, size)
+def command(folder, random_weights):
+    # Not below the photos': what is shown is the predictor's answer and stays so.
+    made = Command(folder, random_weights, SIZE)
     yield made
     made.stop()
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory, random_weights, photo):
+    """The address of one server for all tests that take an image each; starting one takes seconds."""
+    folder = tmp_path_factory.mktemp("shared") / "photos"
+    folder.mkdir()
+    for number, name in enumerate(("a.png", "b.jpg", "c.png", "d.png", "e.png", "f.png")):
+        Image.fromarray(photo(180, 260, number)).save(folder / name)
+    # Smaller than the photos, so that edges are drawn again in the background.
+    made = Command(folder, random_weights, 128)
+    yield Shared(made.start(), folder)
+    assert made.stop() == 0
+
+
+class Shared(NamedTuple):
+    address: str
+    folder: Path
 
 
 class Person:
@@ -108,15 +128,15 @@ class Person:
         page.on("console", lambda message: self.problems.append(message.text) if message.type == "error" else None)
         page.on("pageerror", lambda error: self.problems.append(str(error)))
 
-    def until(self, condition, seconds=60):
+    def until(self, condition, seconds=120):
         """Wait for something on the page, without the eval that its policy forbids."""
         end = time.monotonic() + seconds
         while not self.page.evaluate(condition):
             assert time.monotonic() < end, f"waited in vain for {condition}; problems: {self.problems}"
             time.sleep(0.02)
 
-    def visit(self, address):
-        self.page.goto(address)
+    def visit(self, address, path=None):
+        self.page.goto(address + ("" if path is None else f"#{path}"))
         self.until("window.annotator?.state.picture != null")
 
     def at(self, x, y):
@@ -166,21 +186,26 @@ def browser(chromium):
 @pytest.fixture
 def person(browser):
     context = browser.new_context(viewport={"width": 1100, "height": 700})
-    context.set_default_timeout(30_000)
+    context.set_default_timeout(120_000)
     person = Person(context.new_page())
     yield person
     context.close()
 
 
-@pytest.mark.parametrize("size", [272])  # not below the photos': what is shown is the predictor's answer and stays so
-def test_a_whole_session(person, command, folder, random_weights, size, tmp_path):
-    predictor = Predictor(weights=random_weights, size=size)
+def test_a_whole_session(person, command, folder, random_weights, tmp_path):
+    predictor = Predictor(weights=random_weights, size=SIZE)
     predictor.set_image(folder / "a.png")
     person.visit(command.start())
+
+    # The first image is damaged: the page says so and shows the next one.
+    assert person.page.evaluate("annotator.state.picture.path") == "a.png"
+    assert person.text("message").startswith("0-half.jpg: the image is damaged or cut short")
+    person.until("document.getElementById('images').textContent.includes('unreadable')")
 
     # Click, correct, undo, redo: the page shows what the predictor says.
     person.click(130, 90)
     first = person.settled(1)
+    assert not person.page.locator("#message").is_visible()
     np.testing.assert_array_equal(first, predictor.add_click(130, 90).mask)
     person.click(20, 150, button="right")
     second = person.settled(2)
@@ -247,8 +272,8 @@ def test_a_whole_session(person, command, folder, random_weights, size, tmp_path
     np.testing.assert_array_equal(np.asarray(Image.open(exported)) > 0, second)
 
 
-def test_every_tool(person, command):
-    person.visit(command.start())
+def test_every_tool(person, shared):
+    person.visit(shared.address, "c.png")
     person.drag((40, 30), (220, 150))
     person.settled(1)
     person.press("s")
@@ -280,8 +305,8 @@ def test_every_tool(person, command):
     assert person.problems == []
 
 
-def test_view_keys_and_lists(person, command):
-    person.visit(command.start())
+def test_view_keys_and_lists(person, shared):
+    person.visit(shared.address, "a.png")
     for x in (60, 130):
         person.press("c")
         person.click(x, 90)
@@ -329,8 +354,41 @@ def test_view_keys_and_lists(person, command):
     assert person.problems == []
 
 
-def test_keyboard_alone_and_names_for_a_screen_reader(person, command):
-    person.visit(command.start())
+def test_export_dialogue(person, shared, tmp_path):
+    person.visit(shared.address, "f.png")
+    person.press("b")
+    person.drag((60, 60), (130, 120), (190, 70))
+    person.settled(1)
+    person.press("Enter")
+    person.until("annotator.state.objects.length === 1 && annotator.connection.unsaved === 0")
+    person.press("Shift+E")
+    person.until("document.activeElement.name === 'format'")
+    person.page.select_option("[name=format]", "geojson")
+    person.until("document.getElementById('export-likeness').textContent.startsWith('This image: 1 object, ')")
+    exact = person.text("export-likeness")
+    person.page.locator("[name=tolerance]").focus()
+    person.press("End")
+    person.until(f"document.getElementById('export-likeness').textContent !== {json.dumps(exact)}")
+    assert person.text("export-tolerance") == "within 8 px"
+    person.page.select_option("[name=format]", "png")
+    assert not person.page.locator("#export-detail").is_visible()
+    person.page.locator("#export-start").focus()
+    with person.page.expect_download() as download:
+        person.press("Enter")
+    assert download.value.suggested_filename == "photos-png.zip"
+    download.value.save_as(tmp_path / "photos.zip")
+    with zipfile.ZipFile(tmp_path / "photos.zip") as archive:
+        [number] = person.page.evaluate("annotator.state.objects.map((item) => item.id)")
+        picture = Image.open(io.BytesIO(archive.read(f"photos-png/f/{number}.png")))
+    np.testing.assert_array_equal(np.asarray(picture) > 0, person.mask(number))
+    person.until("document.getElementById('export-result').textContent.includes('photos-png.zip')")
+    person.press("Escape")
+    assert not person.page.evaluate("document.getElementById('export').open")
+    assert person.problems == []
+
+
+def test_keyboard_alone_and_names_for_a_screen_reader(person, shared):
+    person.visit(shared.address, "d.png")
     nameless = person.page.evaluate(
         """[...document.querySelectorAll('button, input, select, canvas[tabindex], [role=option]')].filter((one) =>
         !(one.getAttribute('aria-label') || one.textContent.trim() || one.title || one.labels?.[0]?.textContent.trim()))
@@ -353,10 +411,10 @@ def test_keyboard_alone_and_names_for_a_screen_reader(person, command):
     assert person.problems == []
 
 
-def test_touch(browser, command):
+def test_touch(browser, shared):
     context = browser.new_context(viewport={"width": 420, "height": 800}, has_touch=True, is_mobile=True)
     person = Person(context.new_page())
-    person.visit(command.start())
+    person.visit(shared.address, "e.png")
     person.page.touchscreen.tap(*person.at(130, 90))
     person.settled(1)
     person.page.locator("#sign").tap()
@@ -366,12 +424,15 @@ def test_touch(browser, command):
     person.page.locator("[data-command=commit]").tap()
     person.until("annotator.state.objects.length === 1")
     assert person.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    out_of_sight = """[...document.querySelectorAll('header button, .tools button')].map((one) =>
+        [one.title, one.getBoundingClientRect()]).filter(([, box]) => box.left < 0 || box.right > innerWidth)
+        .map(([title]) => title)"""
+    assert person.page.evaluate(out_of_sight) == []
     assert person.problems == []
     context.close()
 
 
-def test_wrong_address_is_told(person, command):
-    address = command.start()
-    answer = person.page.goto(address[:-3])
+def test_wrong_address_is_told(person, shared):
+    answer = person.page.goto(shared.address[:-3])
     assert answer.status == 403
     assert "the token is missing or wrong" in person.page.inner_text("body")

@@ -164,6 +164,80 @@ def test_changes_of_objects_can_be_undone(server):
             page.move("redo")
 
 
+def test_visibility_and_locks_can_be_undone(server):
+    with server.page("a.png") as page:
+        page.click(65, 45)
+        page.move("commit")
+        page.move("edit", object=1, values={"visible": False})
+        page.move("edit", object=1, values={"locked": True})
+        seen = []
+        for move in ("undo", "undo", "redo", "redo"):
+            page.move(move)
+            seen.append((page.objects[0]["visible"], page.objects[0]["locked"]))
+        assert seen == [(False, False), (True, False), (False, False), (False, True)]
+
+
+def test_undo_is_of_prompts_while_an_object_is_in_work_and_of_objects_otherwise(server):
+    with server.page("a.png") as page:
+        page.click(65, 45)
+        page.move("commit")
+        page.move("edit", object=1, values={"visible": False})
+        page.click(20, 20)
+        page.click(30, 20)
+        for left in (1, 0):
+            page.move("undo")
+            assert len(page.prompts) == left
+            assert not page.objects[0]["visible"]
+        page.move("undo")
+        assert page.objects[0]["visible"]
+
+
+def test_changes_of_objects_can_be_undone_after_a_reload(server):
+    with server.page("a.png") as page:
+        for x in (65, 20):
+            page.click(x, 45)
+            page.move("commit")
+        page.move("remove", object=1)
+        page.move("undo")
+        page.move("open", path="b.png")
+    with server.page("a.png") as page:
+        assert page.answer_after_open()["history"] == [2, 1]
+        page.move("redo")
+        assert [item["id"] for item in page.objects] == [2]
+        page.move("undo")
+        page.move("undo")
+        assert [item["id"] for item in page.objects] == [1]
+        assert page.draft["working"]
+    with server.page("a.png") as page:
+        page.move("commit")
+        assert [item["id"] for item in page.objects] == [1, 3]
+
+
+def test_page_that_stays_inherits_what_the_other_could_undo(server):
+    with server.page("a.png") as stays:
+        with server.page("a.png") as page:
+            page.click(65, 45)
+            page.move("commit")
+            assert stays.receive("objects")["history"] == [0, 0]
+        while stays.receive("answer")["history"] != [1, 0]:
+            pass
+        stays.move("undo")
+        assert stays.objects == []
+
+
+def test_undo_of_what_another_page_made_impossible_is_refused_once(server):
+    with server.page("a.png") as page, server.page("a.png") as other:
+        page.click(65, 45)
+        page.move("commit")
+        page.move("edit", object=1, values={"visible": False})
+        other.move("remove", object=1)
+        with pytest.raises(Refusal, match="no object 1"):
+            page.move("undo")
+        other.move("undo")
+        page.move("undo")
+        assert page.objects == []
+
+
 def test_given_up_object_comes_back_by_undo(server):
     with server.page("a.png") as page:
         page.click(65, 45)

@@ -12,7 +12,8 @@ import pytest
 from PIL import Image
 from tests.web.conftest import TOKEN, Closed, FakePage, Refusal
 
-GUARDED = ["/", "/metrics", "/openapi.json", "/api/v1/images", "/api/v1/tile?path=a.png&key=0&level=0&column=0&row=0"]
+READABLE = ["/", "/metrics", "/openapi.json", "/api/v1/images", "/api/v1/outlines?path=a.png"]
+GUARDED = [*READABLE, "/api/v1/tile?path=a.png&key=0&level=0&column=0&row=0", "/api/v1/exports/0"]
 
 
 @pytest.mark.parametrize("path", GUARDED)
@@ -23,9 +24,19 @@ def test_nothing_without_the_token(server, path, token):
     assert "token is missing or wrong" in answer.text
 
 
-@pytest.mark.parametrize("path", GUARDED[:-1])
+@pytest.mark.parametrize("path", READABLE)
 def test_the_token_may_be_in_the_address(server, path):
-    assert server.client.get(path, params={"token": TOKEN}, headers={"authorization": ""}).status_code == 200
+    address = f"{path}{'&' if '?' in path else '?'}token={TOKEN}"
+    assert server.client.get(address, headers={"authorization": ""}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "headers", [{"authorization": ""}, {"origin": "http://evil.example"}, {"origin": "null"}, {"host": "evil.example"}]
+)
+def test_nobody_else_has_exports_written(server, headers):
+    assert server.client.post("/api/v1/exports?format=png", headers=headers).status_code in (403, 421)
+    assert not server.workspace.exports.busy
+    assert server.client.post("/api/v1/exports?format=png").status_code == 200
 
 
 def test_health_and_the_page_s_files_need_no_token(server):

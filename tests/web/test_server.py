@@ -18,6 +18,7 @@ from inter2former.images import load_image
 from inter2former.prompt import Click
 from inter2former.session.region import Region, refined
 from inter2former.session.tree import Session
+from inter2former.web import freed
 from inter2former.web.gallery import TILE, Photo
 
 
@@ -319,7 +320,8 @@ def test_metrics_are_prometheus_text(server):
 
 def test_openapi_describes_the_http_part(server):
     paths = server.client.get("/openapi.json").json()["paths"]
-    assert set(paths) == {"/healthz", "/metrics", "/api/v1/images", "/api/v1/tile"}
+    exports = {"/api/v1/exports", "/api/v1/exports/{key}", "/api/v1/outlines"}
+    assert set(paths) == {"/healthz", "/metrics", "/api/v1/images", "/api/v1/tile"} | exports
 
 
 def test_failing_network_ends_the_server_with_its_reason(make_server):
@@ -345,3 +347,33 @@ def wait_for(condition, seconds=20):
             return
         waited.wait(0.01)
     raise AssertionError("waited in vain")
+
+
+def test_damaged_first_image_is_no_failure_and_is_called_by_its_name(make_server, photos, caplog):
+    (photos / "0.png").write_bytes((photos / "a.png").read_bytes()[:300])
+    server = make_server()
+    with server.page() as page:
+        assert page.hello["first"] == "0.png"
+        with pytest.raises(Refusal, match=r"^0\.png: the image is damaged or cut short"):
+            page.move("open", path="0.png")
+        assert page.move("open", path="a.png")
+    server.close()
+    assert caplog.records == []
+
+
+def test_memory_goes_back_to_the_system_after_each_encoding(make_server, engine, monkeypatch):
+    given_back = []
+    monkeypatch.setattr("inter2former.web.gallery.give_back", lambda: given_back.append(len(engine.encoded)))
+    server = make_server(lambda: engine)
+    with server.page("a.png") as page:
+        page.click(65, 45)
+        page.settle()
+    assert given_back[0] == 1
+
+
+@pytest.mark.parametrize("library", [SimpleNamespace(), SimpleNamespace(malloc_trim=lambda pad: 1)])
+def test_other_c_libraries_keep_what_they_like(monkeypatch, library):
+    freed._trim.cache_clear()
+    monkeypatch.setattr(freed.ctypes, "CDLL", lambda name: library)
+    freed.give_back()
+    freed._trim.cache_clear()

@@ -8,7 +8,7 @@ import sys
 from contextlib import suppress
 from functools import partial
 
-from inter2former.cli.options import Subparsers, add_command
+from inter2former.cli.options import Subparsers, add_command, add_encoder_options
 from inter2former.config import PRESETS
 from inter2former.session.engine import Engine
 
@@ -31,13 +31,14 @@ def add_parser(subparsers: Subparsers[argparse.ArgumentParser]) -> None:
     )
     parser.add_argument("--port", type=int, metavar="N", help="port on 127.0.0.1; 0: any (8321, or any if taken)")
     parser.add_argument("--no-browser", action="store_true", help="only print the address")
-    parser.add_argument("--memory", type=int, default=1536, metavar="MB", help="for images, encodings and masks (1536)")
+    parser.add_argument("--memory", type=int, default=1024, metavar="MB", help="for images, encodings and masks (1024)")
     parser.add_argument(
         "--preset", default="inter2former-t", metavar="NAME", help=f"the network: {', '.join(sorted(PRESETS))}"
     )
     parser.add_argument("--weights", metavar="FILE", help="a .safetensors file; default: the weights of the package")
     parser.add_argument("--size", type=int, default=1024, metavar="PX", help="working size of the longest side (1024)")
     parser.add_argument("--device", default="cpu", metavar="NAME", help="where the network runs: cpu or cuda (cpu)")
+    add_encoder_options(parser)
     parser.add_argument("--json", action="store_true", help="print the address as JSON")
     parser.set_defaults(run=run)
 
@@ -56,7 +57,15 @@ def run(options: argparse.Namespace) -> int:
     try:
         opened = open_project(options.paths, options.project)
         with opened.project as project:
-            load = partial(Engine.load, options.preset, options.weights, size=options.size, device=options.device)
+            load = partial(
+                Engine.load,
+                options.preset,
+                options.weights,
+                size=options.size,
+                device=options.device,
+                encoder=options.encoder,
+                precision=options.precision,
+            )
             limits = Limits(memory=options.memory * MEBIBYTE)
             workspace = Workspace(project, load, only=opened.only, limits=limits)
 

@@ -1,4 +1,4 @@
-"""The server's routes: the page, the images as tiles, the list, health and figures, and the page's socket."""
+"""The server's routes: the page, the images as tiles, the list, exports, health and figures, and the page's socket."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from pydantic import BaseModel
 
 from inter2former import __version__
 from inter2former.errors import Inter2FormerError
+from inter2former.web.export_routes import add_export_routes
 from inter2former.web.security import Guard, GuardedApp
 from inter2former.web.socket import converse
 from inter2former.web.workspace import Workspace
@@ -74,6 +75,7 @@ def create_app(workspace: Workspace, guard: Guard, on_failure: Callable[[], None
     app.mount("/page", StaticFiles(directory=page), name="page")
     _add_service_routes(app, workspace, page)
     _add_image_routes(app, workspace)
+    add_export_routes(app, workspace)
 
     @app.websocket("/api/v1/socket")
     async def socket(socket: WebSocket) -> None:

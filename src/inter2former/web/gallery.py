@@ -12,10 +12,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from inter2former.errors import ImageReadError
 from inter2former.images import load_image
 from inter2former.project.library import FileIdentity, Library
 from inter2former.session.cache import ByteCache
 from inter2former.session.engine import Encoding, Engine
+from inter2former.web.freed import give_back
 from inter2former.web.limits import Limits
 from inter2former.web.metrics import Metrics
 from inter2former.web.worker import Job, Priority, Worker, beat_within
@@ -214,6 +216,7 @@ class Gallery:
             encoding = engine.encode(pixels, stage)
         finally:
             self._on_beat = outer
+            give_back()
         self.metrics.encode.observe(encoding.seconds)
         return encoding
 
@@ -236,7 +239,11 @@ class Gallery:
     def _read(self, path: str) -> Photo:
         stamp = self._stamp(path)
         file = self.library.file(path)
-        pixels = load_image(file)
+        try:
+            pixels = load_image(file)
+        except ImageReadError as error:
+            # The person knows the image by its name in the list.
+            raise ImageReadError(str(error).replace(str(file), path)) from error
         height, width = pixels.shape[:2]
         return Photo(path, self.library.identity(path, (width, height)), stamp, pixels)
 

@@ -26,7 +26,7 @@ class Limits:
         loads: images that are read from the disk at the same time.
     """
 
-    memory: int = 1536 * MEBIBYTE
+    memory: int = 1024 * MEBIBYTE
     pages: int = 64
     message: int = 4 * MEBIBYTE
     prompts: int = 2000

@@ -22,7 +22,7 @@ from inter2former.web.finer import region_box
 from inter2former.web.follow import Follower
 from inter2former.web.gallery import TILE, Photo
 from inter2former.web.paint import Painter, draft_view, object_view
-from inter2former.web.workspace import Workspace
+from inter2former.web.workspace import History, Workspace
 
 __all__ = ["Page"]
 
@@ -74,10 +74,20 @@ class Page:
         """The page is gone: nothing is computed for it any more; what it said is in the project."""
         self._left = True
         self._follower.leave()
+        self.workspace.pages.discard(self)
         for desk in self._desks.values():
             self.workspace.forget(desk)
+            self.workspace.leave_history(desk)
+        self._desks.clear()
         self.workspace.disown(self)
-        self.workspace.pages.discard(self)
+
+    def inherit(self, path: str, history: History) -> bool:
+        """Take over what another page can undo, if this one is at the image and has nothing of its own."""
+        if self.desk is None or self.desk.path != path or self.desk.past or self.desk.future:
+            return False
+        self.desk.past, self.desk.future = history
+        self.send_answer(self.desk)
+        return True
 
     async def move(self, move: moves.Move, path: str | None = None) -> bool:
         """Do what the person did.
@@ -131,6 +141,7 @@ class Page:
         desk = self._desks.get(path)
         if desk is None:
             desk = self._desks[path] = Desk(path, *size, label=self._first_label())
+            desk.past, desk.future = space.take_history(path)
         if space.own(path, self):
             desk.take(record.draft, record)
         desk.shown, desk.listed = None, ()
@@ -167,7 +178,7 @@ class Page:
         self.workspace.forget(desk)
         desk.shown = None
         self.workspace.disown(self)
-        if not desk.working and not desk.past:
+        if not desk.working and desk.history == (0, 0):
             self._desks.pop(desk.path, None)
 
     # The object in work
@@ -309,8 +320,7 @@ class Page:
         record = await self._record(desk)
         step = arrangement(record, move)
         await self._change(*step.again)
-        if not (isinstance(move, moves.Edit) and set(move.values) <= {"visible"}):
-            desk.remember(step)
+        desk.remember(step)
         if isinstance(move, moves.Remove) and desk.object == move.object:
             desk.take(None, record)
             self.catch_up()

@@ -8,16 +8,18 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, TypeVar
+from contextlib import suppress
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
-from inter2former.errors import ProjectError
+from inter2former.errors import ImageReadError, ProjectError
 from inter2former.project.overview import Overview
 from inter2former.project.records import ImageRecord
 from inter2former.project.store import Project
 from inter2former.session.engine import Engine
 from inter2former.session.tree import Shelf
 from inter2former.web import messages
-from inter2former.web.desk import Desk
+from inter2former.web.desk import Desk, Step
+from inter2former.web.exports import Exports
 from inter2former.web.gallery import Gallery, Photo
 from inter2former.web.limits import Limits
 from inter2former.web.metrics import Metrics
@@ -26,11 +28,16 @@ from inter2former.web.worker import Priority, Worker
 if TYPE_CHECKING:
     from inter2former.web.pages import Page
 
-__all__ = ["Workspace"]
+__all__ = ["History", "Workspace"]
 
 Result = TypeVar("Result")
 
+History: TypeAlias = tuple[list[Step], list[Step]]
+"""Changes of objects that undo takes back, and those that redo does again; the next one last."""
+
 _log = logging.getLogger(__name__)
+
+_KEPT_HISTORIES = 256
 
 
 class Workspace:
@@ -57,12 +64,14 @@ class Workspace:
         self.limits = limits or Limits()
         self.metrics = Metrics()
         self.shelf = Shelf(self.limits.predictions, self.limits.predictions // 4)
+        self.exports = Exports(project.folder)
         self.pages: set[Page] = set()
         self.failure: Exception | None = None
         self.paths: tuple[str, ...] = ()
         self._load = load
         self._owners: dict[str, Page] = {}
         self._sessions: OrderedDict[Desk, None] = OrderedDict()
+        self._histories: OrderedDict[str, History] = OrderedDict()
         self._disk = ThreadPoolExecutor(1, thread_name_prefix="disk")
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -87,6 +96,7 @@ class Workspace:
         self.worker.close()
         self.gallery.close()
         await asyncio.get_running_loop().run_in_executor(None, self._disk.shutdown)
+        self.exports.close()
 
     def spawn(self, work: asyncio.Future[None] | object) -> asyncio.Task[None]:
         """Run a coroutine beside the others until it ends or the server does."""
@@ -161,6 +171,22 @@ class Workspace:
         """The page keeps no object in work any more; what is stored stays for whoever opens the image next."""
         self._owners = {path: owner for path, owner in self._owners.items() if owner is not page}
 
+    def leave_history(self, desk: Desk) -> None:
+        """A page is gone: whoever is at the image, or opens it next, may undo what the page did."""
+        if not desk.past and not desk.future:
+            return
+        history = desk.past, desk.future
+        if any(page.inherit(desk.path, history) for page in self.pages):
+            return
+        self._histories[desk.path] = history
+        self._histories.move_to_end(desk.path)
+        while len(self._histories) > _KEPT_HISTORIES:
+            self._histories.popitem(last=False)
+
+    def take_history(self, path: str) -> History:
+        """What the last page left that was at an image."""
+        return self._histories.pop(path, ([], []))
+
     def touch(self, desk: Desk) -> None:
         """A desk's session was used; those idle for longest give their encodings up where they take too much."""
         self._sessions[desk] = None
@@ -204,7 +230,9 @@ class Workspace:
             page.send(messages.Progress("", "ready", 1.0))
         first = self.first()
         if first is not None and not self.pages:
-            await self.gallery.encoding(await self.gallery.photo(first), Priority.PREFETCH)
+            # What cannot be read is told to whoever opens it.
+            with suppress(ImageReadError, ProjectError):
+                await self.gallery.encoding(await self.gallery.photo(first), Priority.PREFETCH)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)

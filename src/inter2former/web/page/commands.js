@@ -51,6 +51,7 @@ export function commands(page) {
     {id: 'done', group: 'Images', keys: ['Shift+Enter'], text: 'Finish object and image, and go to the next', run: () => page.finish('done')},
     {id: 'skip', group: 'Images', keys: ['Shift+S'], text: 'Skip the image', run: () => page.finish('skipped')},
     {id: 'reopen-image', group: 'Images', keys: ['Shift+O'], text: 'Mark the image as open again', run: () => page.act('status', {status: 'open'})},
+    {id: 'export', group: 'Images', keys: ['Shift+E'], text: 'Export for other programs', run: () => page.export.show()},
     {id: 'fit', group: 'View', keys: ['F', '0'], text: 'The whole image', run: () => view.fit()},
     {id: 'zoom-object', group: 'View', keys: ['Z'], text: 'Zoom to the object', run: () => page.zoomTo()},
     {id: 'zoom-in', group: 'View', keys: ['+', '='], text: 'Zoom in', repeat: true, run: () => view.zoom(1.25)},

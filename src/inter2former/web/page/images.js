@@ -20,21 +20,42 @@ export class ImageList {
     this.search = /** @type {HTMLInputElement} */ (byId('image-search'));
     /** @type {ImageItem[]} */
     this.items = [];
+    /** @type {Set<string>} */
+    this.unreadable = new Set();
+    /** @type {string|null} */
+    this._passed = null;
     this._frame = 0;
     for (const [target, name] of /** @type {[EventTarget, string][]} */ ([[this.filter, 'change'], [this.search, 'input'], [state, 'images']]))
       target.addEventListener(name, () => this._choose());
-    state.addEventListener('picture', () => this.reveal());
+    state.addEventListener('picture', () => {
+      this._passed = null;
+      this.unreadable.delete(state.picture?.path ?? '');
+      this.reveal();
+    });
     this.scroller.addEventListener('scroll', () => this._later());
     this.list.addEventListener('keydown', (event) => this._key(event));
     new ResizeObserver(() => this._later()).observe(this.scroller);
   }
 
-  /** The image that many further on. @param {number} step */
+  /** Open the image that many further on. @param {number} step @returns {boolean} whether there is one */
   step(step) {
-    const at = this.items.findIndex((item) => item.path === this.state.picture?.path);
-    const next = this.items[at < 0 ? 0 : at + step];
-    if (next) this.open(next.path);
-    return Boolean(next);
+    const next = this.neighbour(step);
+    if (next !== null) this.open(next);
+    return next !== null;
+  }
+
+  /** @param {number} step @returns {string|null} the path that many further on, from the image or one that could not be read */
+  neighbour(step) {
+    const here = this._passed ?? this.state.picture?.path;
+    const at = this.items.findIndex((item) => item.path === here);
+    return this.items[at < 0 ? 0 : at + step]?.path ?? null;
+  }
+
+  /** An image cannot be shown; the next step goes on from there. @param {string} path */
+  pass(path) {
+    this._passed = path;
+    this.unreadable.add(path);
+    this._later();
   }
 
   reveal() {
@@ -72,12 +93,13 @@ export class ImageList {
   /** @param {ImageItem} item @param {number} at */
   _row(item, at) {
     const here = item.path === this.state.picture?.path, status = item.status ?? 'open';
+    const trouble = item.state !== 'present' ? item.state : this.unreadable.has(item.path) ? 'unreadable' : '';
     const row = element('li', {role: 'option', 'data-path': item.path, 'aria-selected': String(here), tabindex: here ? '0' : '-1',
       'aria-posinset': at + 1, 'aria-setsize': this.items.length, title: item.path,
-      'aria-label': `${item.path}, ${status}, ${item.objects} objects${item.draft ? ', an object in work' : ''}`,
-      class: `${status}${item.state === 'present' ? '' : ' gone'}`, onclick: () => this.open(item.path)},
+      'aria-label': `${item.path}, ${status}, ${item.objects} objects${item.draft ? ', an object in work' : ''}${trouble && `, ${trouble}`}`,
+      class: `${status}${trouble && ' gone'}`, onclick: () => this.open(item.path)},
       element('span', {class: 'status'}, SIGNS[status]), element('span', {class: 'name'}, item.path),
-      element('span', {class: 'size'}, item.state === 'present' ? `${item.draft ? '✎ ' : ''}${item.objects || ''}` : item.state));
+      element('span', {class: 'size'}, trouble || `${item.draft ? '✎ ' : ''}${item.objects || ''}`));
     row.style.top = `${at * ROW}px`;
     return row;
   }

@@ -2,6 +2,7 @@
 import {Renderer} from './canvas.js';
 import {commands} from './commands.js';
 import {byId, setText} from './dom.js';
+import {Export} from './export.js';
 import {Help} from './help.js';
 import {ImageList} from './images.js';
 import {Keys} from './keys.js';
@@ -13,6 +14,8 @@ import {State} from './state.js';
 import {Status} from './status.js';
 import {Tools} from './tools.js';
 import {View} from './view.js';
+
+const MOST_TRIES = 50;
 
 /** The page: its parts, and what connects them. */
 export class Page {
@@ -31,6 +34,9 @@ export class Page {
     this.status = new Status(this);
     this.keys = new Keys(commands(this));
     this.help = new Help(this.keys);
+    /** @type {[import('./masks.js').Mask, number|null, string]|null} */
+    this._drawn = null;
+    this.export = new Export(this);
     this._listen();
   }
 
@@ -42,6 +48,7 @@ export class Page {
     try {
       const path = type === 'labels' ? undefined : this.state.picture?.path;
       await this.connection.move(type, {path, ...values});
+      this.status.calm();
       return true;
     } catch (error) {
       this.status.say(error instanceof Error ? error.message : String(error), true);
@@ -51,14 +58,23 @@ export class Page {
 
   /** @param {string} path */
   async open(path) {
-    if (path === this.state.picture?.path) return;
+    if (path !== this.state.picture?.path && await this._open(path)) this.status.calm();
+  }
+
+  /** @param {string} path @returns {Promise<boolean>} whether it is shown */
+  async _open(path) {
+    const {progress} = this.state;
     try {
       await this.connection.move('open', {path});
+      return true;
     } catch (error) {
       const why = error instanceof Error ? error.message : String(error);
       // The file was changed since; the person decides.
-      if (why.includes('accept the new one') && confirm(`${why}\n\nTake the new file as this image?`)) await this.act('open', {path, accept: true});
-      else this.status.say(why, true);
+      if (why.includes('accept the new one') && confirm(`${why}\n\nTake the new file as this image?`)) return this.act('open', {path, accept: true});
+      this.status.say(why, true);
+      if (this.connection.open) this.images.pass(path);
+      if (this.state.progress.stage === 'read') this.state.setProgress(progress);
+      return false;
     }
   }
 
@@ -90,7 +106,7 @@ export class Page {
       state.receive(message, payload);
     });
     state.addEventListener('picture', () => this._show());
-    state.addEventListener('draft', () => this.renderer.redraw('masks', 'marks'));
+    state.addEventListener('draft', () => this._showDraft());
     state.addEventListener('objects', () => this.renderer.redraw('masks'));
     state.addEventListener('labels', () => this.renderer.redraw('masks'));
   }
@@ -99,12 +115,28 @@ export class Page {
   async _arrive(first) {
     const wanted = this.state.picture?.path ?? decodeURIComponent(location.hash.slice(1)) ?? '';
     this.status.say('');
-    const path = wanted || first;
-    if (path && !(await this.act('open', {path})) && first && first !== path) this.act('open', {path: first});
-    if (!path) this.status.say('There are no images in this folder.', true);
+    const shown = (wanted && await this._open(wanted)) || (first && first !== wanted && await this._open(first));
     const answer = await listed(this.connection);
     if (answer) this.state.setImages(answer);
     this.images.reveal();
+    if (!shown && !this.state.picture) await this._openAny();
+  }
+
+  /** The image to begin with cannot be read: look for one that can. */
+  async _openAny() {
+    if (!this.state.images.size) this.status.say('There are no images in this folder; put some there and reload the page.', true);
+    for (let tries = 0; tries < MOST_TRIES; tries++) {
+      const path = this.images.neighbour(1);
+      if (path === null || await this._open(path)) return;
+    }
+  }
+
+  /** An answer that only says that a click waits leaves the masks as they are: the network needs the cores now. */
+  _showDraft() {
+    const {draft, draftColour} = this.state, [mask, object, colour] = this._drawn ?? [];
+    this._drawn = [draft.mask, draft.object, draftColour];
+    const same = mask === draft.mask && object === draft.object && colour === draftColour;
+    this.renderer.redraw('marks', ...(same ? [] : ['masks']));
   }
 
   _show() {

@@ -91,7 +91,7 @@ export class Pyramid extends EventTarget {
     const query = new URLSearchParams({path: picture.path, key: picture.key, level: String(place.level),
       column: String(place.column), row: String(place.row)});
     try {
-      const answer = await this._connection.fetch(`/api/v1/tile?${query}`, signal);
+      const answer = await this._connection.fetch(`/api/v1/tile?${query}`, {signal});
       if (!answer.ok) throw new Error(String(answer.status));
       const tile = await createImageBitmap(await answer.blob());
       if (signal.aborted) tile.close();

@@ -33,9 +33,9 @@ export class Connection extends EventTarget {
     return new Promise((resolve, reject) => this._moves.set(id, {resolve, reject}));
   }
 
-  /** @param {string} path @returns {Promise<Response>} */
-  fetch(path, signal = /** @type {AbortSignal|undefined} */ (undefined)) {
-    return fetch(path, {headers: {Authorization: `Bearer ${this.token}`}, signal});
+  /** @param {string} path @param {RequestInit} options @returns {Promise<Response>} */
+  fetch(path, options = {}) {
+    return fetch(path, {...options, headers: {Authorization: `Bearer ${this.token}`}});
   }
 
   _connect() {

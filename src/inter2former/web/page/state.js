@@ -52,6 +52,7 @@ export class State extends EventTarget {
         this.project = message.project;
         this.labels = message.labels;
         this._tell('labels');
+        if (message.ready && !this.picture) this.setProgress({stage: 'ready', share: 1});
         break;
       case 'image':
         this.picture = message;
@@ -98,8 +99,7 @@ export class State extends EventTarget {
         break;
       case 'progress':
         if (message.path && this.picture && message.path !== this.picture.path && message.stage !== 'read') break;
-        this.progress = message;
-        this._tell('progress');
+        this.setProgress(message);
         break;
     }
   }
@@ -108,6 +108,12 @@ export class State extends EventTarget {
   setImages(items) {
     this.images = new Map(items.map((item) => [item.path, item]));
     this._tell('images');
+  }
+
+  /** @param {{stage: string, share: number}} progress */
+  setProgress(progress) {
+    this.progress = progress;
+    this._tell('progress');
   }
 
   /** @param {number|null} id */

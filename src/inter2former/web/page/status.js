@@ -41,6 +41,11 @@ export class Status {
     if (text && !wrong) this._timer = setTimeout(() => this.say(''), 4000);
   }
 
+  /** Something went well: what went wrong before is history. */
+  calm() {
+    if (byId('message').classList.contains('wrong')) this.say('');
+  }
+
   show() {
     const {state, tools, renderer} = this.page, {draft} = state;
     const busy = draft.pending > 0, ready = state.progress.stage === 'ready';
@@ -96,7 +101,7 @@ export class Status {
     const at = tools.crosshair ?? tools.cursor;
     const inside = at && at[0] >= 0 && at[1] >= 0 && at[0] < view.imageWidth && at[1] < view.imageHeight;
     setText(byId('position'), at && inside ? `${Math.floor(at[0])}, ${Math.floor(at[1])}` : '');
-    setText(byId('zoom'), `${Math.round((view.scale / renderer.ratio) * 100)} %`);
+    setText(byId('zoom'), this.page.state.picture ? `${Math.round((view.scale / renderer.ratio) * 100)} %` : '');
     byId('stage').dataset.tool = tools.tool;
     byId('stage').classList.toggle('negative', tools.negative);
     if (this._tool !== `${tools.tool} ${tools.negative}`) {

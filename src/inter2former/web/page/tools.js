@@ -34,6 +34,7 @@ export class Tools extends EventTarget {
     this.crosshair = null;
     /** @type {Gesture|null} */
     this._gesture = null;
+    this._shown = false;
     /** @type {Map<number, number[]>} */
     this._fingers = new Map();
     renderer.drawGesture = (context) => this._draw(context);
@@ -265,8 +266,16 @@ export class Tools extends EventTarget {
     } else if (positive) this.renderer.dashed(context, () => context.rect(from[0], from[1], last[0] - from[0], last[1] - from[1]), '#ffffff');
   }
 
+  /** Whether anything of the tool itself is on the canvas. */
+  get _shows() {
+    return Boolean(this.crosshair) || (this._paints && Boolean(this.cursor)) ||
+      (this._gesture?.kind === 'draw' && (this._gesture.moved || this._paints));
+  }
+
   _changed() {
-    this.renderer.redraw('marks');
+    const shows = this._shows;
+    if (shows || this._shown) this.renderer.redraw('marks');
+    this._shown = shows;
     this.dispatchEvent(new Event('change'));
   }
 }
