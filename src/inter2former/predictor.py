@@ -23,6 +23,7 @@ from inter2former.frame import WorkingFrame
 from inter2former.images import load_image
 from inter2former.model.inter2former import Inter2Former
 from inter2former.prompt import Lasso, MaskPrompt, Points, Prompt, Scribble, Stroke
+from inter2former.session.compiled_encoder import EncoderRuntime, Precision
 from inter2former.session.encodings import Encodings
 from inter2former.session.engine import Engine
 from inter2former.session.prediction import Prediction
@@ -59,6 +60,8 @@ class Predictor:
         *,
         cache: str | os.PathLike[str] | None = None,
         memory: int = 0,
+        encoder: EncoderRuntime = "auto",
+        precision: Precision = "float32",
     ) -> None:
         """Build the network and load its weights.
 
@@ -71,15 +74,21 @@ class Predictor:
             cache: folder in which encoded images are kept, so that no process encodes an image twice; None: they are
                 not. `inter2former precompute` fills it; at 1024 px an image takes 40 to 55 MB.
             memory: bytes of encoded images that are kept in memory beside the present one.
+            encoder: what runs the image encoder, "auto", "torch" or "openvino"; "auto": OpenVINO where it is installed
+                and far ahead, which is on processors with AVX-512.
+            precision: of the image encoder's arithmetic; "bfloat16" needs OpenVINO and a processor that has it.
         Raises:
-            ValueError: an unknown preset, or a number out of range.
+            ValueError: an unknown preset, a number out of range, or an encoder that cannot be had here.
+            MissingPackageError: OpenVINO is asked for and not installed.
             WeightsError: the weights are missing or do not fit.
         """
         if threads is not None:
             if threads < 1:
                 raise ValueError(f"threads is {threads}; it must be at least 1")
             torch.set_num_threads(threads)
-        self.engine = Engine.load(preset, weights, size=size, device=device, encodings=cache)
+        self.engine = Engine.load(
+            preset, weights, size=size, device=device, encodings=cache, encoder=encoder, precision=precision
+        )
         self._encodings = Encodings(self.engine, memory)
         self._lock = threading.RLock()
         self._session: Session | None = None

@@ -23,7 +23,7 @@ LAYERS = (
     frozenset({"session", "project"}),
     frozenset({"model", "clicks", "data", "frame", "checkpoint", "released_checkpoint", "released_keys"}),
     frozenset({"kernels"}),
-    frozenset({"prompt", "config", "device", "errors", "images", "masks", "shapes", "polygons"}),
+    frozenset({"prompt", "config", "device", "errors", "images", "masks", "shapes", "polygons", "user_cache"}),
 )
 # Same layer, yet kept apart: what a person runs must not load what only training needs.
 FORBIDDEN = frozenset({("predictor", "training"), ("sam", "training"), (PACKAGE, "training")})

@@ -252,8 +252,8 @@ def test_the_network_gets_the_channel_order_and_padding_of_its_preset(monkeypatc
     monkeypatch.setitem(PRESETS, "tiny", config)
     save_weights(Inter2Former(config), tmp_path / "w.safetensors", metadata={})
     predictor = Predictor("tiny", weights=tmp_path / "w.safetensors", size=64)
-    seen, encode = [], predictor._network.encode
-    monkeypatch.setattr(predictor._network, "encode", lambda image: seen.append(image) or encode(image))
+    seen, encode = [], predictor.engine.features
+    monkeypatch.setattr(predictor.engine, "features", lambda image: seen.append(image) or encode(image))
     image = np.zeros((40, 64, 3), dtype=np.uint8)
     image[..., 2] = 255
     predictor.set_image(image)
@@ -399,7 +399,7 @@ def test_kept_and_prefetched_encodings_give_the_same_masks(random_weights, photo
     keeping.set_image(photo())
     np.testing.assert_array_equal(click_through(keeping), masks)
     again = Predictor(weights=random_weights, size=128, cache=tmp_path / "kept")
-    monkeypatch.setattr(again.engine.network, "encode", lambda image: pytest.fail("it was kept on disk"))
+    monkeypatch.setattr(again.engine, "features", lambda image: pytest.fail("it was kept on disk"))
     again.set_image(photo())
     np.testing.assert_array_equal(click_through(again), masks)
 

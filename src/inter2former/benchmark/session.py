@@ -21,6 +21,7 @@ from inter2former.frame import WorkingFrame, resize_to_working
 from inter2former.model.inter2former import Inter2Former
 from inter2former.model.normalise import normalised_input
 from inter2former.prompt import Click, MaskPrompt
+from inter2former.session.compiled_encoder import EncoderRuntime, Precision
 from inter2former.session.engine import Encoding, Engine
 from inter2former.session.tree import Session
 
@@ -62,6 +63,7 @@ class SessionTimes:
         preset: the network.
         size: side of the image in pixels, which is square: the worst case of its working size.
         threads: of PyTorch.
+        encoder: what ran the image encoder, and its precision.
         rates: what the machine did at its best just before.
         encode: once per image, by stage; `total` is the whole.
         first_click: the first click on an image, from the call to the mask.
@@ -75,6 +77,7 @@ class SessionTimes:
     preset: str
     size: int
     threads: int
+    encoder: str
     rates: Rates
     encode: dict[str, StageTimes]
     first_click: StageTimes
@@ -82,9 +85,23 @@ class SessionTimes:
     boundary_shares: dict[str, float]
     peak_memory_gib: float
 
+    @property
+    def beyond_stages(self) -> dict[str, float]:
+        """For each key of `clicks` the whole click over the sum of its stages, less one: what no stage accounts for.
+
+        The median of a whole need not be the sum of its parts' medians; a noisy machine makes it negative too.
+        """
+        sums = {
+            share: sum(stage.time.median for name, stage in stages.items() if name != "total")
+            for share, stages in self.clicks.items()
+        }
+        return {share: stages["total"].time.median / sums[share] - 1 for share, stages in self.clicks.items()}
+
     def to_dict(self) -> dict[str, object]:
         """The values as JSON holds them, times in milliseconds."""
-        plain = {name: getattr(self, name) for name in ("machine", "preset", "size", "threads", "peak_memory_gib")}
+        plain = {
+            name: getattr(self, name) for name in ("machine", "preset", "size", "threads", "encoder", "peak_memory_gib")
+        }
         return plain | {
             "rates": self.rates._asdict(),
             "encode": {name: stage.to_dict() for name, stage in self.encode.items()},
@@ -93,25 +110,36 @@ class SessionTimes:
                 share: {name: stage.to_dict() for name, stage in stages.items()}
                 for share, stages in self.clicks.items()
             },
+            "beyond_stages": self.beyond_stages,
             "boundary_shares": self.boundary_shares,
         }
 
 
-def random_engine(name: str, *, size: int, device: str = "cpu") -> Engine:
+def random_engine(
+    name: str,
+    *,
+    size: int,
+    device: str = "cpu",
+    encoder: EncoderRuntime = "auto",
+    precision: Precision = "float32",
+) -> Engine:
     """A network with random weights, to measure a preset that none come with.
 
     Args:
         name: of the preset.
         size: working size in pixels.
         device: where it runs.
+        encoder: what runs the image encoder.
+        precision: of its arithmetic.
     Raises:
-        ValueError: an unknown preset, a size out of range, or no such device.
+        ValueError: an unknown preset, a size out of range, no such device, or an encoder that cannot be had here.
+        MissingPackageError: OpenVINO is asked for and not installed.
     """
     with torch.random.fork_rng():
         torch.manual_seed(0)
         network = Inter2Former(preset(name)).eval().requires_grad_(False)
     network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return Engine(network, size=size, device=device)
+    return Engine(network, size=size, device=device, encoder=encoder, precision=precision)
 
 
 def measure_session(engine: Engine, name: str, *, repeats: int, shares: tuple[float, ...]) -> SessionTimes:
@@ -133,6 +161,7 @@ def measure_session(engine: Engine, name: str, *, repeats: int, shares: tuple[fl
             name,
             engine.size,
             torch.get_num_threads(),
+            f"{engine.runtime.runtime} {engine.runtime.precision}",
             rates,
             _encode_times(engine, image, rates, repeats),
             _first_click_time(engine, encoding, repeats),
@@ -155,7 +184,7 @@ def _encode_times(engine: Engine, image: NDArray[np.uint8], rates: Rates, repeat
             resize_to_working(image, frame), stride=STRIDE, channel_order=config.channel_order, padding=config.padding
         )
 
-    stages = encode_stages(engine.network, prepare().to(engine.device))
+    stages = encode_stages(engine.network, prepare().to(engine.device), engine.features)
     first, last = {"resize and normalise": prepare}, {"total": lambda: engine.encode(image)}
     return _measured(first, stages, last, rates, repeats)
 
@@ -170,17 +199,19 @@ def _click_times(engine: Engine, encoding: Encoding, scene: Scene, rates: Rates,
     network = engine.network
     object_ = MaskPrompt.of(scene.mask[: engine.size, : engine.size])
 
-    def later_click() -> float:
+    def later_click() -> tuple[float, float]:
+        """Milliseconds from logits to the mask at the image's size, and of the whole click."""
         session = Session(engine, encoding)
         session.add(object_)
         started = time.perf_counter()
-        session.add(scene.click)
-        return 1000 * (time.perf_counter() - started)
+        prediction = session.add(scene.click)
+        return 1000 * prediction.timings["mask"], 1000 * (time.perf_counter() - started)
 
     first = {"reference map": lambda: scene.prompt(network.config)}
     times = _measured(first, click_stages(network, encoding.encoded, scene), {}, rates, repeats)
     later_click()
-    return times | {"total": StageTimes(spread([later_click() for _ in range(repeats)]))}
+    masks, wholes = zip(*(later_click() for _ in range(repeats)), strict=True)
+    return times | {"mask": StageTimes(spread(masks)), "total": StageTimes(spread(wholes))}
 
 
 def _measured(

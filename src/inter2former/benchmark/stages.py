@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 from torch import Tensor
@@ -11,21 +12,27 @@ from inter2former.benchmark.scene import Scene
 from inter2former.config import STRIDE
 from inter2former.model.boundary import TokenSplit, select_boundary_tokens
 from inter2former.model.boxes import Box
+from inter2former.model.image_features import ImageFeatures
 from inter2former.model.inter2former import EncodedImage, HybridBlock, Inter2Former
 
 __all__ = ["boundary_share", "click_stages", "encode_stages"]
 
 
-def encode_stages(network: Inter2Former, image: Tensor) -> dict[str, Stage]:
+def encode_stages(
+    network: Inter2Former, image: Tensor, features: Callable[[Tensor], ImageFeatures] | None = None
+) -> dict[str, Stage]:
     """What runs once per image.
 
     Args:
         network: on the image's device.
         image: (1, 3, H, W) normalised; H and W are multiples of 16.
+        features: what runs the image encoder; None: the network itself.
     """
-    skips = network.encoder(image).skips
+    encode = network.encoder if features is None else features
+    skips = encode(image).skips
     return {
-        "image encoder": Stage(lambda: network.encoder(image), (image, network.encoder)),
+        # What another library computes is out of PyTorch's sight; it is the same.
+        "image encoder": Stage(lambda: encode(image), (image, network.encoder), partial(network.encoder, image)),
         "edge terms": Stage(lambda: network.edge_terms(image, skips), (image, *skips, network.edge_encoder)),
     }
 

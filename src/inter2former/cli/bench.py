@@ -79,7 +79,13 @@ def run(options: argparse.Namespace) -> int:
 def _run_session(options: argparse.Namespace) -> int:
     set_threads(options.threads)
     if options.random_weights:
-        engine = random_engine(options.preset, size=options.size, device=options.device)
+        engine = random_engine(
+            options.preset,
+            size=options.size,
+            device=options.device,
+            encoder=options.encoder,
+            precision=options.precision,
+        )
     else:
         engine = make_predictor(options).engine
     shares = SHARES if options.box is None else (options.box,)

@@ -15,7 +15,7 @@ def session_table(times: SessionTimes) -> str:
     """A session's stages: median, quartiles, the least they could take, and how much of that is reached."""
     rates = times.rates
     lines = [
-        f"{times.preset} at {times.size} px, {times.threads} threads, {times.machine}",
+        f"{times.preset} at {times.size} px, {times.threads} threads, {times.machine}; image encoder: {times.encoder}",
         f"This machine, now: {rates.operations / 1e9:.0f} G operations/s in matrix products, "
         f"{rates.bytes / 1e9:.1f} GB/s in copies.",
         f"{'milliseconds':<30}{'median':>10}{'quartiles':>20}{'floor':>9}{'reached':>9}",
@@ -28,6 +28,7 @@ def session_table(times: SessionTimes) -> str:
         lines += [
             f"later click, box of {share} of the side, {boundary:.1%} of the tokens at the boundary",
             *_rows(stages),
+            f"    the whole is {times.beyond_stages[share]:+.0%} of the stages' sum away from it",
         ]
     lines.append(f"peak memory {times.peak_memory_gib:.2f} GiB")
     lines.append("The floor counts the operations of the reference; a kernel that needs fewer reaches more than 100 %.")

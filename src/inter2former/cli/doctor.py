@@ -21,7 +21,7 @@ from inter2former.errors import Inter2FormerError
 
 __all__ = ["add_parser", "run"]
 
-PACKAGES = ("torch", "numpy", "opencv-python-headless", "pillow", "safetensors")
+PACKAGES = ("torch", "numpy", "opencv-python-headless", "pillow", "safetensors", "openvino")
 CPU_FEATURES = ("avx2", "fma", "avx512f", "avx512_bf16", "amx_bf16", "asimd", "bf16")
 
 
@@ -80,8 +80,12 @@ def _self_test(options: argparse.Namespace) -> dict[str, Any]:
         "weights": f"{Path(weights).name} loads",
         "load_ms": round(1000 * (time.perf_counter() - started)),
     }
+    runtime = predictor.engine.runtime
+    facts["encoder"] = f"{runtime.runtime} {runtime.precision} ({runtime.reason})"
     image, disc = _disc_image()
     predictor.set_image(image)
+    if (compiled := predictor.engine.compiled) is not None:
+        facts["encoder_cache"] = compiled.store.problem or str(compiled.store.folder)
     prediction = predictor.add_click(320, 200)
     overlap = np.count_nonzero(prediction.mask & disc) / np.count_nonzero(prediction.mask | disc)
     timings = prediction.timings

@@ -71,6 +71,8 @@ def _job(options: argparse.Namespace) -> Job:
             size=options.size,
             device=options.device,
             embeddings=options.embeddings,
+            encoder=options.encoder,
+            precision=options.precision,
         ),
         protocol=protocol_named(options.protocol),
         clicks=options.clicks,

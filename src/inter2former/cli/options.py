@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import argparse
+from typing import get_args
 
 import torch
 
 from inter2former.config import PRESETS
 from inter2former.predictor import Predictor
+from inter2former.session.compiled_encoder import EncoderRuntime, Precision
 
-__all__ = ["Subparsers", "add_command", "add_predictor_options", "make_predictor", "set_threads"]
+__all__ = [
+    "Subparsers",
+    "add_command",
+    "add_encoder_options",
+    "add_predictor_options",
+    "make_predictor",
+    "set_threads",
+]
 
 Subparsers = argparse._SubParsersAction  # argparse has no public name for what add_subparsers returns
 
@@ -27,12 +36,36 @@ def add_command(
     )
 
 
-def add_predictor_options(parser: argparse.ArgumentParser, *, threads: int | None = None) -> None:
+def add_encoder_options(parser: argparse.ArgumentParser, *, encoder: EncoderRuntime = "auto") -> None:
+    """Add the options that choose what runs the image encoder.
+
+    Args:
+        parser: of the command.
+        encoder: what runs it where nothing is asked for.
+    """
+    parser.add_argument(
+        "--encoder",
+        default=encoder,
+        choices=get_args(EncoderRuntime),
+        help=f"what runs the image encoder; auto: openvino where it is installed and far ahead ({encoder})",
+    )
+    parser.add_argument(
+        "--precision",
+        default="float32",
+        choices=get_args(Precision),
+        help="of the image encoder; bfloat16 needs openvino and a processor that has it (float32)",
+    )
+
+
+def add_predictor_options(
+    parser: argparse.ArgumentParser, *, threads: int | None = None, encoder: EncoderRuntime = "auto"
+) -> None:
     """Add the options that choose the network and how it runs.
 
     Args:
         parser: of the command.
         threads: how many are used where none are asked for; None: as many as there are cores.
+        encoder: what runs the image encoder where nothing is asked for.
     """
     parser.add_argument(
         "--preset", default="inter2former-t", metavar="NAME", help=f"the network: {', '.join(sorted(PRESETS))}"
@@ -42,13 +75,14 @@ def add_predictor_options(parser: argparse.ArgumentParser, *, threads: int | Non
     usual = "as many as there are cores" if threads is None else f"{threads}, for the same results everywhere"
     parser.add_argument("--threads", type=int, default=threads, metavar="N", help=f"threads; default: {usual}")
     parser.add_argument("--device", default="cpu", metavar="NAME", help="where the network runs: cpu or cuda (cpu)")
+    add_encoder_options(parser, encoder=encoder)
 
 
 def make_predictor(options: argparse.Namespace) -> Predictor:
     """Build the predictor that the options describe.
 
     Raises:
-        ValueError, WeightsError: as `Predictor`.
+        ValueError, MissingPackageError, WeightsError: as `Predictor`.
     """
     return Predictor(
         options.preset,
@@ -57,6 +91,8 @@ def make_predictor(options: argparse.Namespace) -> Predictor:
         threads=options.threads,
         device=options.device,
         cache=getattr(options, "cache", None),
+        encoder=options.encoder,
+        precision=options.precision,
     )
 
 

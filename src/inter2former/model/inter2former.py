@@ -20,6 +20,7 @@ from inter2former.model.boundary import TokenSplit, select_boundary_tokens
 from inter2former.model.edge_encoder import EdgeEncoder
 from inter2former.model.edge_terms import edge_terms
 from inter2former.model.image_encoder import image_encoder
+from inter2former.model.image_features import ImageFeatures
 from inter2former.model.layers import ChannelNorm
 from inter2former.model.moe import feed_forward
 from inter2former.model.prompt_embedding import prompt_embedding
@@ -112,7 +113,15 @@ class Inter2Former(nn.Module):
         Args:
             image: (B, 3, H, W) normalised; H and W are multiples of 16.
         """
-        features = self.encoder(image)
+        return self.encoded(image, self.encoder(image))
+
+    def encoded(self, image: Tensor, features: ImageFeatures) -> EncodedImage:
+        """The part of `encode` after the image encoder, whatever ran that.
+
+        Args:
+            image: as for `encode`.
+            features: what the image encoder makes of it.
+        """
         return EncodedImage(self.embedding_norm(features.embedding), self.edge_terms(image, features.skips))
 
     def edge_terms(self, image: Tensor, skips: tuple[Tensor, ...]) -> tuple[Tensor, ...]:

@@ -10,13 +10,17 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from inter2former.checkpoint import file_hash, load_weights, shipped_weights
 from inter2former.config import STRIDE, preset
 from inter2former.device import full_precision, usable_device
 from inter2former.frame import WorkingBox, WorkingFrame, resize_to_working
+from inter2former.model.image_features import ImageFeatures
 from inter2former.model.inter2former import EncodedImage, Inter2Former
 from inter2former.model.normalise import normalised_input
+from inter2former.model.tiny_vit import TinyViT
+from inter2former.session.compiled_encoder import CompiledEncoder, EncoderRuntime, Precision, choose_runtime
 from inter2former.session.encoding_store import EncodingStore
 
 __all__ = ["Encoding", "Engine"]
@@ -50,7 +54,14 @@ class Engine:
     """
 
     def __init__(
-        self, network: Inter2Former, *, size: int = 1024, device: str = "cpu", store: EncodingStore | None = None
+        self,
+        network: Inter2Former,
+        *,
+        size: int = 1024,
+        device: str = "cpu",
+        store: EncodingStore | None = None,
+        encoder: EncoderRuntime = "auto",
+        precision: Precision = "float32",
     ) -> None:
         """Take a network.
 
@@ -59,14 +70,23 @@ class Engine:
             size: the image's longest side in the network's input, in pixels, 16..4096.
             device: where the network runs, as torch names it.
             store: where encodings of this network and size are kept; None: each is computed.
+            encoder: what runs the image encoder, "auto", "torch" or "openvino", see `choose_runtime`. Both give the
+                same up to rounding.
+            precision: of the image encoder's arithmetic; "bfloat16" needs OpenVINO and a processor that has it.
         Raises:
-            ValueError: a size out of range, or no such device.
+            ValueError: a size out of range, no such device, or an encoder that cannot be had here.
+            MissingPackageError: OpenVINO is asked for and not installed.
         """
         WorkingFrame.fit(1, 1, size=size, stride=STRIDE)
         self.size = size
         self.store = store
         self.device = usable_device(device)
         self.network = network.to(self.device)
+        self.runtime = choose_runtime(network.encoder, self.device, wanted=encoder, precision=precision)
+        self.compiled: CompiledEncoder | None = None
+        if self.runtime.runtime == "openvino":
+            assert isinstance(network.encoder, TinyViT)
+            self.compiled = CompiledEncoder(network.encoder, precision=precision)
 
     @classmethod
     def load(
@@ -77,6 +97,8 @@ class Engine:
         size: int = 1024,
         device: str = "cpu",
         encodings: str | os.PathLike[str] | None = None,
+        encoder: EncoderRuntime = "auto",
+        precision: Precision = "float32",
     ) -> Engine:
         """Build a network and load its weights.
 
@@ -86,17 +108,24 @@ class Engine:
             size: the image's longest side in the network's input, in pixels, 16..4096.
             device: where the network runs, as torch names it.
             encodings: folder in which encodings are kept between runs, see `EncodingStore`; None: they are not.
+            encoder: what runs the image encoder, as for the engine itself.
+            precision: of the image encoder's arithmetic, likewise.
         Raises:
-            ValueError: an unknown preset, a size out of range, or no such device.
+            ValueError: an unknown preset, a size out of range, no such device, or an encoder that cannot be had here.
+            MissingPackageError: OpenVINO is asked for and not installed.
             WeightsError: the weights are missing or do not fit.
         """
         config = preset(name)
         path = shipped_weights(name) if weights is None else weights
         network = Inter2Former(config).eval().requires_grad_(False)
         load_weights(network, os.fspath(path))
-        store = None if encodings is None else EncodingStore(encodings, weights_hash=file_hash(path), size=size)
+        store = None
+        if encodings is not None:
+            # Encodings of both runtimes are equal up to rounding and share a folder; those of less precision do not.
+            digits = file_hash(path) if precision == "float32" else f"{precision}-{file_hash(path)}"
+            store = EncodingStore(encodings, weights_hash=digits, size=size)
         network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        return cls(network, size=size, device=device, store=store)
+        return cls(network, size=size, device=device, store=store, encoder=encoder, precision=precision)
 
     def encode(self, image: NDArray[np.uint8], report: Callable[[str], None] | None = None) -> Encoding:
         """Everything about an image that does not depend on prompts.
@@ -133,7 +162,16 @@ class Engine:
         if report is not None:
             report("embed")
         with torch.inference_mode(), full_precision(self.device):
-            return self.network.encode(network_input.to(self.device))
+            pixels = network_input.to(self.device)
+            return self.network.encoded(pixels, self.features(pixels))
+
+    def features(self, pixels: Tensor) -> ImageFeatures:
+        """What the image encoder makes of one image, run by what `runtime` says; within `torch.inference_mode`.
+
+        Args:
+            pixels: (1, 3, H, W) normalised, on the engine's device; H and W are multiples of 16.
+        """
+        return self.network.encoder(pixels) if self.compiled is None else self.compiled(pixels)
 
     def answer(self, encoding: Encoding, reference_map: NDArray[np.uint8]) -> tuple[NDArray[np.float32], WorkingBox]:
         """One round of the network.

@@ -28,12 +28,15 @@ def test_times(torch_threads):
         assert all(stage.time.low <= stage.time.median <= stage.time.high for stage in stages.values())
         assert all(stage.time.low > 0 for stage in stages.values())
         assert stages["total"].floor is None
-    for stages in times.clicks.values():
-        assert {"reference map", "boundary tokens", "attention", "upsampling", "total"} < set(stages)
+    for share, stages in times.clicks.items():
+        assert {"reference map", "boundary tokens", "attention", "upsampling", "mask", "total"} < set(stages)
         for name in ("attention", "feed-forward", "upsampling"):
             assert 0 < stages[name].floor.operations
             assert stages[name].share == stages[name].floor.milliseconds / stages[name].time.median
+        parts = sum(stage.time.median for name, stage in stages.items() if name != "total")
+        assert stages["total"].time.median == pytest.approx(parts * (1 + times.beyond_stages[share]))
     assert times.encode["image encoder"].floor.operations > 1e8
+    assert times.encoder in ("torch float32", "openvino float32")
     assert times.rates.operations > 1e9
     assert times.peak_memory_gib > 0.05
     plain = json.loads(json.dumps(times.to_dict()))
@@ -45,7 +48,8 @@ def test_picture():
     stage = StageTimes(Milliseconds(8.0, 7.0, 9.0), Floor(10, 20, 2.0))
     whole = StageTimes(Milliseconds(16.0, 15.0, 17.0))
     times = SessionTimes(
-        "A <CPU>", "inter2former-t", 96, 2, Rates(1e9, 1e9), {"image encoder": stage, "total": whole}, whole,
+        "A <CPU>", "inter2former-t", 96, 2, "torch float32", Rates(1e9, 1e9),
+        {"image encoder": stage, "total": whole}, whole,
         {"50%": {"attention": stage, "total": whole}}, {"50%": 0.1}, 0.5,
     )  # fmt: skip
     latency = Latency(0.004, 0.003, 0.003, 0.005, 3)

@@ -48,7 +48,7 @@ def test_peers_that_are_not_installed_are_named(capsys, torch_threads, monkeypat
 
 def made_times(name):
     stage = StageTimes(Milliseconds(2.0, 1.0, 3.0))
-    return SessionTimes("a CPU", name, 1024, 1, Rates(1e9, 1e9), {"total": stage}, stage, {}, {}, 0.5)
+    return SessionTimes("a CPU", name, 1024, 1, "torch float32", Rates(1e9, 1e9), {"total": stage}, stage, {}, {}, 0.5)
 
 
 def test_ablation(capsys, monkeypatch, torch_threads):

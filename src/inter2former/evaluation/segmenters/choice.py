@@ -13,6 +13,7 @@ from inter2former.evaluation.segmenter import Segmenter, SegmenterFactory
 from inter2former.evaluation.segmenters.mobile_sam import MobileSamSegmenter
 from inter2former.evaluation.segmenters.ours import OurSegmenterFactory
 from inter2former.evaluation.segmenters.transformers_sam import TransformersSegmenter
+from inter2former.session.compiled_encoder import EncoderRuntime, Precision
 
 __all__ = ["MobileSamFactory", "TransformersFactory", "segmenter_factory"]
 
@@ -98,7 +99,15 @@ class TransformersFactory:
 
 
 def segmenter_factory(
-    model: str, *, preset: str, weights: str | None, size: int, device: str = "cpu", embeddings: str | None = None
+    model: str,
+    *,
+    preset: str,
+    weights: str | None,
+    size: int,
+    device: str = "cpu",
+    embeddings: str | None = None,
+    encoder: EncoderRuntime = "torch",
+    precision: Precision = "float32",
 ) -> SegmenterFactory:
     """Choose what is measured.
 
@@ -109,18 +118,22 @@ def segmenter_factory(
         size: working size of ours and of mobilesam.
         device: where our network runs.
         embeddings: folder for our network's image embeddings.
+        encoder: what runs our network's image encoder.
+        precision: of its arithmetic.
     Raises:
         ValueError: no such model, or an option that it does not know.
     """
     kind, _, source = model.partition(":")
     if model == "ours":
-        return OurSegmenterFactory(preset, weights, size, device, embeddings)
+        return OurSegmenterFactory(preset, weights, size, device, embeddings, encoder, precision)
     if kind not in ("mobilesam", "transformers") or not source:
         raise ValueError(f"unknown model {model!r}; expected ours, mobilesam:FILE or transformers:NAME_OR_FOLDER")
     for option, value, default in (
         ("weights", weights, None),
         ("embeddings", embeddings, None),
         ("device", device, "cpu"),
+        ("encoder", encoder, "torch"),
+        ("precision", precision, "float32"),
     ):
         if value != default:
             raise ValueError(f"--{option} is for our own network; leave it out with --model {kind}:...")

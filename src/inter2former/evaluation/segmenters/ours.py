@@ -12,6 +12,7 @@ from inter2former.checkpoint import file_hash, shipped_weights
 from inter2former.errors import ImageNotSetError
 from inter2former.evaluation.segmenter import Answer
 from inter2former.prompt import Click
+from inter2former.session.compiled_encoder import EncoderRuntime, Precision
 from inter2former.session.engine import Engine
 from inter2former.session.tree import Session
 
@@ -57,6 +58,8 @@ class OurSegmenterFactory:
         size: working size of the longest side in pixels.
         device: where the network runs, as torch names it.
         embeddings: folder in which image embeddings are kept between runs; None: they are not.
+        encoder: what runs the image encoder; with torch the results are the same on more machines.
+        precision: of its arithmetic.
     """
 
     preset: str = "inter2former-t"
@@ -64,6 +67,8 @@ class OurSegmenterFactory:
     size: int = 1024
     device: str = "cpu"
     embeddings: str | None = None
+    encoder: EncoderRuntime = "torch"
+    precision: Precision = "float32"
 
     @property
     def name(self) -> str:
@@ -72,8 +77,14 @@ class OurSegmenterFactory:
 
     @property
     def settings(self) -> Mapping[str, object]:
-        """Working size and device, and whether embeddings were kept, since the encode times are then no such."""
-        return {"size": self.size, "device": self.device, "embeddings": self.embeddings is not None}
+        """Working size and device, and whether embeddings were kept, since the encode times are then no such.
+
+        Also what runs the encoder, where that is not what ran it in every run before there was a choice.
+        """
+        settings = {"size": self.size, "device": self.device, "embeddings": self.embeddings is not None}
+        if (self.encoder, self.precision) == ("torch", "float32"):
+            return settings
+        return settings | {"encoder": self.encoder, "precision": self.precision}
 
     def weights_hash(self) -> str:
         """SHA-256 of the weights file.
@@ -87,8 +98,17 @@ class OurSegmenterFactory:
         """Load the network.
 
         Raises:
-            ValueError: an unknown preset, or a size out of range.
+            ValueError: an unknown preset, a size out of range, or an encoder that cannot be had here.
+            MissingPackageError: OpenVINO is asked for and not installed.
             WeightsError: the weights are missing or do not fit.
         """
-        engine = Engine.load(self.preset, self.weights, size=self.size, device=self.device, encodings=self.embeddings)
+        engine = Engine.load(
+            self.preset,
+            self.weights,
+            size=self.size,
+            device=self.device,
+            encodings=self.embeddings,
+            encoder=self.encoder,
+            precision=self.precision,
+        )
         return OurSegmenter(engine)

@@ -14,8 +14,8 @@ OPTIONS = {"preset": "inter2former-t", "weights": None, "size": 512}
 
 
 def test_names():
-    ours = segmenter_factory("ours", **{**OPTIONS, "weights": "w"}, device="cuda", embeddings="kept")
-    assert ours == OurSegmenterFactory("inter2former-t", "w", 512, "cuda", "kept")
+    ours = segmenter_factory("ours", **{**OPTIONS, "weights": "w"}, device="cuda", embeddings="kept", encoder="auto")
+    assert ours == OurSegmenterFactory("inter2former-t", "w", 512, "cuda", "kept", "auto", "float32")
     assert segmenter_factory("mobilesam:a:b", **OPTIONS) == MobileSamFactory("a:b", 512)
     assert segmenter_factory("transformers:random:sam-vit-b", **OPTIONS) == TransformersFactory("random:sam-vit-b")
 
@@ -40,7 +40,8 @@ def test_refusals(tmp_path):
     for model in ("sam", "mobilesam", "mobilesam:", "transformers:", "OURS"):
         with pytest.raises(ValueError, match=f"unknown model '{model}'; expected ours, mobilesam:FILE"):
             segmenter_factory(model, **OPTIONS)
-    for option, value in (("weights", "w"), ("embeddings", "e"), ("device", "cuda")):
+    options = {"weights": "w", "embeddings": "e", "device": "cuda", "encoder": "openvino", "precision": "bfloat16"}
+    for option, value in options.items():
         with pytest.raises(ValueError, match=f"--{option} is for our own network"):
             segmenter_factory("mobilesam:f", **{**OPTIONS, option: value})
     with pytest.raises(WeightsError, match="absent"):

@@ -20,7 +20,7 @@ def factory(random_weights):
 
 
 def test_the_answers_are_those_of_the_predictor(factory, random_weights, photo):
-    predictor = Predictor(weights=random_weights, size=128)
+    predictor = Predictor(weights=random_weights, size=128, encoder="torch")
     predictor.set_image(photo())
     segmenter = factory.make()
     segmenter.encode(photo())
@@ -40,7 +40,7 @@ def test_kept_embeddings_give_the_same_answers(factory, photo, tmp_path, monkeyp
     for chosen in (factory, keeping, keeping):
         segmenter = chosen.make()
         if len(answers) == 2:
-            monkeypatch.setattr(segmenter._engine.network, "encode", lambda image: pytest.fail("it was kept"))
+            monkeypatch.setattr(segmenter._engine, "features", lambda image: pytest.fail("it was kept"))
         segmenter.encode(photo())
         answers.append([segmenter.step(click).logits() for click in CLICKS])
     np.testing.assert_array_equal(answers[1], answers[0])
@@ -62,6 +62,8 @@ def test_clicks_need_an_image(factory):
 def test_what_the_header_says(factory, random_weights, tmp_path):
     assert factory.name == "inter2former-t"
     assert factory.settings == {"size": 128, "device": "cpu", "embeddings": False}
+    other = OurSegmenterFactory(size=128, encoder="openvino", precision="bfloat16")
+    assert other.settings == factory.settings | {"encoder": "openvino", "precision": "bfloat16"}
     assert factory.weights_hash() == file_hash(random_weights)
     assert len(factory.weights_hash()) == 64
     with pytest.raises(WeightsError, match=r"no weights at .*absent \(No such file or directory\)"):

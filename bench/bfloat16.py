@@ -1,0 +1,78 @@
+"""What bfloat16 in the image encoder would cost in quality, evaluated on a machine that need not have it.
+
+    python bench/bfloat16.py DATASET --out runs/ [--clicks 20 --every 5 ...]
+
+Evaluates the network twice, the second time with the encoder's weights, and what each of its operations gives, rounded
+to bfloat16 (sums in float32, as processors do it), and prints the paired comparison. The rest is float32 both times.
+Further options go to `inter2former evaluate`; both runs go on where they stopped.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from unittest import mock
+
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from inter2former.cli.__main__ import main as inter2former
+from inter2former.session.engine import Engine
+
+aten = torch.ops.aten
+# As they arrive in inference mode, before PyTorch takes them apart.
+ROUNDED = {
+    aten.conv2d.default,
+    aten.linear.default,
+    aten.gelu.default,
+    aten.add.Tensor,
+    aten.layer_norm.default,
+    aten.scaled_dot_product_attention.default,
+}
+
+
+class Rounding(TorchDispatchMode):
+    """Rounds the results of everything that computes; what only moves numbers needs no rounding."""
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        out = func(*args, **(kwargs or {}))
+        if func not in ROUNDED:
+            return out
+        return tuple(map(rounded, out)) if isinstance(out, tuple) else rounded(out)
+
+
+def rounded(value):
+    is_float = isinstance(value, torch.Tensor) and value.dtype == torch.float32
+    return value.bfloat16().float() if is_float else value
+
+
+class RoundedEngine(Engine):
+    """An engine whose image encoder computes as if in bfloat16."""
+
+    @classmethod
+    def load(cls, *arguments, **options):
+        engine = super().load(*arguments, **options)
+        for parameter in engine.network.encoder.parameters():
+            parameter.data = rounded(parameter.data)
+        return engine
+
+    def features(self, pixels):
+        with Rounding():
+            return super().features(rounded(pixels))
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("dataset")
+    parser.add_argument("--out", type=Path, required=True, help="folder for the two runs")
+    options, more = parser.parse_known_args()
+    runs = {options.out / "float32": Engine, options.out / "bfloat16": RoundedEngine}
+    for folder, engine in runs.items():
+        with mock.patch("inter2former.evaluation.segmenters.ours.Engine", engine):
+            if status := inter2former(["evaluate", options.dataset, "--out", str(folder), *more]):
+                return status
+    return inter2former(["evaluate", "--compare", *map(str, runs)])
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

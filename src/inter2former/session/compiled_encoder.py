@@ -1,0 +1,187 @@
+"""The image encoder as a compiled graph: the same features, sooner, where OpenVINO can run it."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import importlib.util
+import inspect
+import json
+import threading
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+import torch
+from torch import Tensor
+
+from inter2former.errors import MissingPackageError
+from inter2former.model.image_encoder import ImageEncoder
+from inter2former.model.image_features import ImageFeatures
+from inter2former.model.tiny_vit import TinyViT
+from inter2former.session import encoder_graph
+from inter2former.session.blob_store import BlobStore
+
+__all__ = ["CompiledEncoder", "EncoderRuntime", "Precision", "RuntimeChoice", "choose_runtime"]
+
+EncoderRuntime = Literal["auto", "torch", "openvino"]
+"""What runs the image encoder; "auto": OpenVINO where it is installed and far ahead, torch elsewhere."""
+
+Precision = Literal["float32", "bfloat16"]
+"""Of the image encoder's arithmetic; everything else is float32."""
+
+_FAR_AHEAD = "AVX512"
+"""The capability, as torch names it, with which OpenVINO gains enough to be worth 0.3 GiB of memory (docs/adr/0004)."""
+
+
+@dataclass(frozen=True, slots=True)
+class RuntimeChoice:
+    """What runs the image encoder.
+
+    Attributes:
+        runtime: the library.
+        precision: of its arithmetic.
+        reason: why it is this one, in words.
+    """
+
+    runtime: Literal["torch", "openvino"]
+    precision: Precision
+    reason: str
+
+
+def choose_runtime(
+    encoder: ImageEncoder, device: torch.device, *, wanted: EncoderRuntime, precision: Precision
+) -> RuntimeChoice:
+    """Decide what runs an encoder.
+
+    Args:
+        encoder: the network's.
+        device: where the network is.
+        wanted: "auto", or the library that must do it.
+        precision: of the arithmetic.
+    Raises:
+        ValueError: an unknown word, or what is wanted cannot be had here.
+        MissingPackageError: OpenVINO is wanted and not installed.
+    """
+    for name, value, choices in (("encoder", wanted, EncoderRuntime), ("precision", precision, Precision)):
+        if value not in get_args(choices):
+            raise ValueError(f"{name} is {value!r}; it must be one of {', '.join(get_args(choices))}")
+    obstacle = _obstacle(encoder, device)
+    installed = importlib.util.find_spec("openvino") is not None
+    if wanted == "openvino":
+        if obstacle is not None:
+            raise ValueError(f"OpenVINO cannot run this image encoder: {obstacle}; ask for torch or auto")
+        if not installed:
+            raise MissingPackageError(
+                "the encoder openvino needs the package openvino; install it: pip install openvino"
+            )
+        return _with_precision(precision, "asked for")
+    capability = torch.backends.cpu.get_cpu_capability()
+    if wanted == "auto" and obstacle is None and installed and capability == _FAR_AHEAD:
+        return _with_precision(precision, f"installed, and the processor has {capability}")
+    if precision != "float32":
+        raise ValueError(f"precision is {precision}, which torch does not run; ask for the encoder openvino")
+    if wanted == "torch":
+        return RuntimeChoice("torch", precision, "asked for")
+    missing = f"the processor has {capability}, not {_FAR_AHEAD}" if installed else "openvino is not installed"
+    return RuntimeChoice("torch", precision, obstacle or missing)
+
+
+def _obstacle(encoder: ImageEncoder, device: torch.device) -> str | None:
+    if device.type != "cpu":
+        return f"the network runs on {device.type}"
+    return None if isinstance(encoder, TinyViT) else "there is a graph of TinyViT only"
+
+
+def _with_precision(precision: Precision, reason: str) -> RuntimeChoice:
+    if precision == "bfloat16":
+        # OpenVINO itself would compute in float32 and not say so.
+        core = importlib.import_module("openvino").Core()
+        if "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+            raise ValueError("precision is bfloat16, which this processor does not have; ask for float32")
+    return RuntimeChoice("openvino", precision, reason)
+
+
+class CompiledEncoder:
+    """A TinyViT run by OpenVINO; safe to call from several threads.
+
+    Compiled at the first call, with as many threads as torch has then, and again when torch has another number. What
+    compiling takes most of its time for is kept in the user's cache folder, so that each machine does it once.
+    """
+
+    def __init__(self, encoder: TinyViT, *, precision: Precision = "float32", store: BlobStore | None = None) -> None:
+        """Take an encoder.
+
+        Args:
+            encoder: with its weights on the CPU; they must not change any more.
+            precision: of the arithmetic; the processor has it.
+            store: where compiled graphs are kept; None: in `BlobStore.of_user`.
+        """
+        self.encoder = encoder
+        self.precision = precision
+        self.store = BlobStore.of_user() if store is None else store
+        self._lock = threading.Lock()
+        self._compiled: Any = None
+        self._threads = 0
+
+    def __call__(self, image: Tensor) -> ImageFeatures:
+        """Encode one normalised image.
+
+        Args:
+            image: (1, 3, H, W) float32, quickest with channels last; H and W are multiples of 16.
+        Returns:
+            as `TinyViT.forward`, equal up to rounding.
+        """
+        pixels = image.permute(0, 2, 3, 1).contiguous().numpy()
+        with self._lock:
+            request = self._ready().create_infer_request()
+            request.infer({0: pixels}, share_inputs=True, share_outputs=True)
+        # Not copied: the request, which the arrays keep alive, is used once.
+        embedding, *skips = (
+            torch.from_numpy(request.get_output_tensor(index).data).permute(0, 3, 1, 2)
+            for index in range(len(request.output_tensors))
+        )
+        return ImageFeatures(embedding, tuple(skips))
+
+    def prepare(self) -> None:
+        """Compile now what the first call would compile."""
+        with self._lock:
+            self._ready()
+
+    def _ready(self) -> Any:  # noqa: ANN401 - an openvino.CompiledModel
+        threads = torch.get_num_threads()
+        if self._compiled is None or self._threads != threads:
+            self._compiled, self._threads = self._compile(threads), threads
+        return self._compiled
+
+    def _compile(self, threads: int) -> Any:  # noqa: ANN401 - an openvino.CompiledModel
+        library = importlib.import_module("openvino")
+        core = library.Core()
+        settings = {
+            # Left to itself it takes bfloat16 where the processor has it.
+            "INFERENCE_PRECISION_HINT": {"float32": "f32", "bfloat16": "bf16"}[self.precision],
+            "INFERENCE_NUM_THREADS": threads,
+            "PERFORMANCE_HINT": "LATENCY",
+            # Two processes that both pin threads would pin them to the same cores.
+            "ENABLE_CPU_PINNING": False,
+        }
+        key = self._key(library, core)
+        blob = self.store.get(key)
+        if blob is not None:
+            try:
+                return core.import_model(blob, "CPU", settings)
+            except RuntimeError:  # of another build of OpenVINO: as good as no entry
+                pass
+        compiled = core.compile_model(encoder_graph.encoder_graph(self.encoder), "CPU", settings)
+        exported = compiled.export_model()
+        self.store.put(key, exported if isinstance(exported, bytes) else exported.getvalue())
+        return compiled
+
+    def _key(self, library: Any, core: Any) -> str:  # noqa: ANN401 - the module openvino and an openvino.Core
+        """Whatever the compiled graph depends on, as hexadecimal digits."""
+        facts = [library.get_version(), self.precision, inspect.getsource(encoder_graph)]
+        facts += [core.get_property("CPU", name) for name in ("FULL_DEVICE_NAME", "OPTIMIZATION_CAPABILITIES")]
+        digest = hashlib.sha256(json.dumps(facts, default=str).encode("utf-8"))
+        for name, value in self.encoder.state_dict().items():
+            digest.update(f"{name} {tuple(value.shape)} {value.dtype}".encode())
+            digest.update(value.contiguous().numpy().data)
+        return digest.hexdigest()
