@@ -315,6 +315,7 @@ PRESETS: dict[str, ModelConfig] = {
             box_margin=1,
             box_halo=2,
             box_holds_clicks=True,
+            box_threshold=-0.5,
         ),
         clicks=ClickConfig(initial_state=1, outer_radius=96, first_outer_radius=320, outer_growth=3.0, outer_limit=400),
     ),

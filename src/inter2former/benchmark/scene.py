@@ -14,18 +14,30 @@ from inter2former.config import STRIDE, ModelConfig
 from inter2former.model.boxes import Box, any_in_token, tight_box, whole_grid
 from inter2former.prompt import Click
 
-__all__ = ["Scene", "ellipse", "photo_like"]
+__all__ = ["SHARES", "Scene", "ellipse", "photo_like"]
 
 
-def photo_like(side: int) -> NDArray[np.uint8]:
-    """A square of coloured ellipses over noise: (side, side, 3) uint8."""
+SHARES = (0.05, 0.25, 0.5, 0.75, 0.95)
+"""Sides of the objects' boxes over the side of the image."""
+
+_COLOURS = ((40, 110, 200), (200, 90, 50), (70, 160, 70), (220, 200, 70), (130, 50, 140))
+
+
+def photo_like(side: int, shares: tuple[float, ...] = SHARES) -> NDArray[np.uint8]:
+    """A square of noisy discs about its middle, one for each share, which a trained network tells apart.
+
+    Args:
+        side: in pixels.
+        shares: diameters of the discs over the side.
+
+    Returns:
+        (side, side, 3) uint8.
+    """
     rng = np.random.default_rng(0)
-    image = rng.integers(90, 130, (side, side, 3), dtype=np.uint8)
-    y, x = np.mgrid[:side, :side]
-    for _ in range(12):
-        (cx, cy), (a, b) = rng.uniform(0, side, 2), rng.uniform(side / 16, side / 4, 2)
-        image[((x - cx) / a) ** 2 + ((y - cy) / b) ** 2 < 1] = rng.integers(0, 256, 3)
-    return image
+    image = np.full((side, side, 3), 105.0)
+    for number, share in enumerate(sorted(shares, reverse=True)):
+        image[ellipse(side, share)] = _COLOURS[number % len(_COLOURS)]
+    return (image + rng.integers(-15, 16, image.shape)).astype(np.uint8)
 
 
 def ellipse(side: int, share: float) -> NDArray[np.bool_]:

@@ -18,17 +18,16 @@ from inter2former.benchmark.stages import boundary_share, click_stages, encode_s
 from inter2former.config import STRIDE, preset
 from inter2former.device import full_precision
 from inter2former.frame import WorkingFrame, resize_to_working
+from inter2former.model.boxes import Box
 from inter2former.model.inter2former import Inter2Former
 from inter2former.model.normalise import normalised_input
 from inter2former.prompt import Click, MaskPrompt
 from inter2former.session.compiled_encoder import EncoderRuntime, Precision
 from inter2former.session.engine import Encoding, Engine
+from inter2former.session.prediction import Prediction
 from inter2former.session.tree import Session
 
 __all__ = ["SessionTimes", "StageTimes", "measure_session", "random_engine"]
-
-SHARES = (0.05, 0.25, 0.5, 0.75, 0.95)
-"""Sides of the objects' boxes over the side of the image."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +150,7 @@ def measure_session(engine: Engine, name: str, *, repeats: int, shares: tuple[fl
         repeats: of every stage, after one call that does not count.
         shares: sides of the objects' boxes over the side of the image.
     """
-    image = photo_like(engine.size)
+    image = photo_like(engine.size, shares)
     encoding = engine.encode(image)
     rates = measured_rates(engine.device)
     scenes = {f"{share:.0%}": _scene(engine, encoding, share) for share in shares}
@@ -199,19 +198,27 @@ def _click_times(engine: Engine, encoding: Encoding, scene: Scene, rates: Rates,
     network = engine.network
     object_ = MaskPrompt.of(scene.mask[: engine.size, : engine.size])
 
-    def later_click() -> tuple[float, float]:
-        """Milliseconds from logits to the mask at the image's size, and of the whole click."""
+    def later_click() -> tuple[Prediction, float]:
+        """The answer to the scene's click, and the milliseconds from the call to its mask."""
         session = Session(engine, encoding)
         session.add(object_)
         started = time.perf_counter()
         prediction = session.add(scene.click)
-        return 1000 * prediction.timings["mask"], 1000 * (time.perf_counter() - started)
+        return prediction, 1000 * (time.perf_counter() - started)
 
     first = {"reference map": lambda: scene.prompt(network.config)}
-    times = _measured(first, click_stages(network, encoding.encoded, scene), {}, rates, repeats)
-    later_click()
-    masks, wholes = zip(*(later_click() for _ in range(repeats)), strict=True)
+    # Upsampling is timed on the box that the network finds, which is what the whole click upsamples.
+    stages = click_stages(network, encoding.encoded, scene, _tokens(later_click()[0]))
+    times = _measured(first, stages, {}, rates, repeats)
+    predictions, wholes = zip(*(later_click() for _ in range(repeats)), strict=True)
+    masks = [1000 * prediction.timings["mask"] for prediction in predictions]
     return times | {"mask": StageTimes(spread(masks)), "total": StageTimes(spread(wholes))}
+
+
+def _tokens(prediction: Prediction) -> Box:
+    """The box of an answer in tokens."""
+    left, top, right, bottom = prediction._box
+    return Box(left // STRIDE, top // STRIDE, -(-right // STRIDE), -(-bottom // STRIDE))
 
 
 def _measured(

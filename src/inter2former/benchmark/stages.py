@@ -37,13 +37,16 @@ def encode_stages(
     }
 
 
-def click_stages(network: Inter2Former, encoded: EncodedImage, scene: Scene) -> dict[str, Stage]:
-    """What runs at a click, from the reference map to logits in the box of the scene's object.
+def click_stages(
+    network: Inter2Former, encoded: EncodedImage, scene: Scene, box: Box | None = None
+) -> dict[str, Stage]:
+    """What runs at a click, from the reference map to logits in a box.
 
     Args:
         network: in inference.
         encoded: from its `encode`, of a square image as large as the scene.
         scene: the object and the click.
+        box: the tokens to upsample; None: those of the scene's object.
     """
     decoder = network.config.decoder
     reference_map = scene.reference_map(network.config).to(encoded.embedding.device)
@@ -55,7 +58,7 @@ def click_stages(network: Inter2Former, encoded: EncodedImage, scene: Scene) -> 
         between.append(block.attention.add_to(before[-1], block.norm1, split))
         before.append(block.feed_forward.add_to(between[-1], block.norm2, split))
     tokens = before.pop().transpose(1, 2).unflatten(2, split.flags.shape[1:])
-    box = scene.box(network.config)
+    box = scene.box(network.config) if box is None else box
     attentions, feed_forwards = [block.attention for block in blocks], [block.feed_forward for block in blocks]
     return {
         "boundary tokens": Stage(
@@ -78,6 +81,7 @@ def click_stages(network: Inter2Former, encoded: EncodedImage, scene: Scene) -> 
             ],
             (*between, *feed_forwards),
         ),
+        "box": Stage(lambda: network.upsampling.boxes(tokens), (tokens, network.upsampling.coarse)),
         "upsampling": Stage(
             lambda: network.upsampling.upsample_box(tokens, encoded.edges, box),
             (*_in_box(tokens, encoded.edges, box), network.upsampling),

@@ -13,8 +13,8 @@ from inter2former import kernels
 from inter2former.benchmark.ablation import measure_ablation
 from inter2former.benchmark.clock import processor
 from inter2former.benchmark.picture import session_picture
-from inter2former.benchmark.scene import photo_like
-from inter2former.benchmark.session import SHARES, measure_session, random_engine
+from inter2former.benchmark.scene import SHARES, photo_like
+from inter2former.benchmark.session import measure_session, random_engine
 from inter2former.cli.bench_tables import ablation_table, peer_table, session_table
 from inter2former.cli.options import Subparsers, add_command, add_predictor_options, make_predictor, set_threads
 from inter2former.config import preset

@@ -109,17 +109,24 @@ class LocalUpsampling(nn.Module):
         Returns:
             one result per sample.
         """
+        samples = zip(x.split(1), zip(*(edge.split(1) for edge in edges), strict=True), strict=True)
+        boxes = self.boxes(x, required)
+        return [self._upsample_uncut(*sample, box) for sample, box in zip(samples, boxes, strict=True)]
+
+    def boxes(self, x: Tensor, required: Tensor | None = None) -> list[Box]:
+        """Say where each sample's object is, by the small net; the whole grid where it finds none.
+
+        Args:
+            x: (B, C, h, w) tokens.
+            required: as for `forward`.
+        """
         height, width = x.shape[2:]
         found = self.coarse_logits(x)[:, 0] > self.config.box_threshold
         if required is not None:
             found = found | required
-        out = []
-        for index in range(len(x)):
-            box = tight_box(found[index])
-            box = whole_grid(height, width) if box is None else box.grown(self.config.box_margin, height, width)
-            sample = x[index : index + 1], tuple(edge[index : index + 1] for edge in edges)
-            out.append(self._upsample_uncut(*sample, box))
-        return out
+        tight = [tight_box(plane) for plane in found]
+        margin, whole = self.config.box_margin, whole_grid(height, width)
+        return [whole if box is None else box.grown(margin, height, width) for box in tight]
 
     @property
     def crops_are_exact(self) -> bool:
@@ -205,13 +212,9 @@ class LocalUpsampling(nn.Module):
 class FullUpsampling(LocalUpsampling):
     """The whole grid, whatever the small net says (the ablation of DLU); the net is still trained."""
 
-    def forward(self, x: Tensor, edges: tuple[Tensor, ...], required: Tensor | None = None) -> list[LocalLogits]:
-        """As `LocalUpsampling.forward`."""
-        box = whole_grid(x.shape[2], x.shape[3])
-        return [
-            self.upsample_box(x[index : index + 1], tuple(edge[index : index + 1] for edge in edges), box)
-            for index in range(len(x))
-        ]
+    def boxes(self, x: Tensor, required: Tensor | None = None) -> list[Box]:
+        """All of it."""
+        return [whole_grid(x.shape[2], x.shape[3])] * len(x)
 
 
 def upsampling(config: DecoderConfig) -> LocalUpsampling:

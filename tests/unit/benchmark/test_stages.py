@@ -43,12 +43,13 @@ def test_stages_of_a_click_end_where_decoding_does(engine):
         encoded = engine.encode(photo_like(SIDE)).encoded
         scene = Scene.of(network.config, side=SIDE, share=0.5)
         stages = click_stages(network, encoded, scene)
-        assert list(stages) == ["boundary tokens", "prompt embedding", "attention", "feed-forward", "upsampling"]
+        assert list(stages) == ["boundary tokens", "prompt embedding", "attention", "feed-forward", "box", "upsampling"]
         results = {name: stage.run() for name, stage in stages.items()}
         tokens = network.prompted_tokens(encoded, scene.reference_map(network.config))
         torch.testing.assert_close(
             results["feed-forward"][-1].transpose(1, 2).view_as(tokens), tokens, rtol=1e-4, atol=1e-5
         )
+        assert results["box"] == network.upsampling.boxes(tokens)
         expected = network.upsampling.upsample_box(tokens, encoded.edges, scene.box(network.config))
         torch.testing.assert_close(results["upsampling"].logits, expected.logits, rtol=1e-4, atol=1e-4)
 
