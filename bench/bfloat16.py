@@ -1,16 +1,17 @@
-"""What bfloat16 in the image encoder would cost in quality, evaluated on a machine that need not have it.
+"""What bfloat16 in the image encoder costs in quality, evaluated on a machine that need not have it.
 
-    python bench/bfloat16.py DATASET --out runs/ [--clicks 20 --every 5 ...]
+    inter2former evaluate DATASET --out runs/float32
+    python bench/bfloat16.py DATASET --out runs/bfloat16
+    inter2former evaluate --compare runs/float32 runs/bfloat16
 
-Evaluates the network twice, the second time with the encoder's weights, and what each of its operations gives, rounded
-to bfloat16 (sums in float32, as processors do it), and prints the paired comparison. The rest is float32 both times.
-Further options go to `inter2former evaluate`; both runs go on where they stopped.
+Evaluates the network with the encoder's weights, and what each of its operations gives, rounded to bfloat16 (sums in
+float32, as processors do it); the rest is float32. Options are those of `inter2former evaluate`. One process: others
+would not round. Several shards side by side, joined by `--merge`, use more cores.
 """
 
 from __future__ import annotations
 
-import argparse
-from pathlib import Path
+import sys
 from unittest import mock
 
 import torch
@@ -62,16 +63,8 @@ class RoundedEngine(Engine):
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("dataset")
-    parser.add_argument("--out", type=Path, required=True, help="folder for the two runs")
-    options, more = parser.parse_known_args()
-    runs = {options.out / "float32": Engine, options.out / "bfloat16": RoundedEngine}
-    for folder, engine in runs.items():
-        with mock.patch("inter2former.evaluation.segmenters.ours.Engine", engine):
-            if status := inter2former(["evaluate", options.dataset, "--out", str(folder), *more]):
-                return status
-    return inter2former(["evaluate", "--compare", *map(str, runs)])
+    with mock.patch("inter2former.evaluation.segmenters.ours.Engine", RoundedEngine):
+        return inter2former(["evaluate", *sys.argv[1:], "--workers", "1"])
 
 
 if __name__ == "__main__":

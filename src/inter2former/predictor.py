@@ -61,7 +61,7 @@ class Predictor:
         cache: str | os.PathLike[str] | None = None,
         memory: int = 0,
         encoder: EncoderRuntime = "auto",
-        precision: Precision = "float32",
+        precision: Precision = "auto",
     ) -> None:
         """Build the network and load its weights.
 
@@ -76,7 +76,7 @@ class Predictor:
             memory: bytes of encoded images that are kept in memory beside the present one.
             encoder: what runs the image encoder, "auto", "torch" or "openvino"; "auto": OpenVINO where it is installed
                 and far ahead, which is on processors with AVX-512.
-            precision: of the image encoder's arithmetic; "bfloat16" needs OpenVINO and a processor that has it.
+            precision: of the image encoder's arithmetic, "auto", "float32" or "bfloat16", see `Engine`.
         Raises:
             ValueError: an unknown preset, a number out of range, or an encoder that cannot be had here.
             MissingPackageError: OpenVINO is asked for and not installed.

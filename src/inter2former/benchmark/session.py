@@ -120,7 +120,7 @@ def random_engine(
     size: int,
     device: str = "cpu",
     encoder: EncoderRuntime = "auto",
-    precision: Precision = "float32",
+    precision: Precision = "auto",
 ) -> Engine:
     """A network with random weights, to measure a preset that none come with.
 

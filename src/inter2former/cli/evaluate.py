@@ -59,7 +59,7 @@ def add_parser(subparsers: Subparsers[argparse.ArgumentParser]) -> None:
         "--merge", nargs="+", type=Path, metavar=("OUT", "RUN"), help="only join the shards RUN... into the folder OUT"
     )
     add_report_options(parser)
-    add_predictor_options(parser, threads=1, encoder="torch")
+    add_predictor_options(parser, threads=1, encoder="torch", precision="float32")
     parser.set_defaults(run=run)
 
 

@@ -36,12 +36,15 @@ def add_command(
     )
 
 
-def add_encoder_options(parser: argparse.ArgumentParser, *, encoder: EncoderRuntime = "auto") -> None:
+def add_encoder_options(
+    parser: argparse.ArgumentParser, *, encoder: EncoderRuntime = "auto", precision: Precision = "auto"
+) -> None:
     """Add the options that choose what runs the image encoder.
 
     Args:
         parser: of the command.
         encoder: what runs it where nothing is asked for.
+        precision: of its arithmetic, likewise.
     """
     parser.add_argument(
         "--encoder",
@@ -51,14 +54,18 @@ def add_encoder_options(parser: argparse.ArgumentParser, *, encoder: EncoderRunt
     )
     parser.add_argument(
         "--precision",
-        default="float32",
+        default=precision,
         choices=get_args(Precision),
-        help="of the image encoder; bfloat16 needs openvino and a processor that has it (float32)",
+        help=f"of the image encoder; auto: bfloat16 where openvino runs it and the processor has that ({precision})",
     )
 
 
 def add_predictor_options(
-    parser: argparse.ArgumentParser, *, threads: int | None = None, encoder: EncoderRuntime = "auto"
+    parser: argparse.ArgumentParser,
+    *,
+    threads: int | None = None,
+    encoder: EncoderRuntime = "auto",
+    precision: Precision = "auto",
 ) -> None:
     """Add the options that choose the network and how it runs.
 
@@ -66,6 +73,7 @@ def add_predictor_options(
         parser: of the command.
         threads: how many are used where none are asked for; None: as many as there are cores.
         encoder: what runs the image encoder where nothing is asked for.
+        precision: of its arithmetic, likewise.
     """
     parser.add_argument(
         "--preset", default="inter2former-t", metavar="NAME", help=f"the network: {', '.join(sorted(PRESETS))}"
@@ -75,7 +83,7 @@ def add_predictor_options(
     usual = "as many as there are cores" if threads is None else f"{threads}, for the same results everywhere"
     parser.add_argument("--threads", type=int, default=threads, metavar="N", help=f"threads; default: {usual}")
     parser.add_argument("--device", default="cpu", metavar="NAME", help="where the network runs: cpu or cuda (cpu)")
-    add_encoder_options(parser, encoder=encoder)
+    add_encoder_options(parser, encoder=encoder, precision=precision)
 
 
 def make_predictor(options: argparse.Namespace) -> Predictor:

@@ -21,13 +21,16 @@ from inter2former.model.tiny_vit import TinyViT
 from inter2former.session import encoder_graph
 from inter2former.session.blob_store import BlobStore
 
-__all__ = ["CompiledEncoder", "EncoderRuntime", "Precision", "RuntimeChoice", "choose_runtime"]
+__all__ = ["Arithmetic", "CompiledEncoder", "EncoderRuntime", "Precision", "RuntimeChoice", "choose_runtime"]
 
 EncoderRuntime = Literal["auto", "torch", "openvino"]
 """What runs the image encoder; "auto": OpenVINO where it is installed and far ahead, torch elsewhere."""
 
-Precision = Literal["float32", "bfloat16"]
-"""Of the image encoder's arithmetic; everything else is float32."""
+Arithmetic = Literal["float32", "bfloat16"]
+"""What the image encoder computes in; everything else is float32."""
+
+Precision = Literal["auto", "float32", "bfloat16"]
+"""What is asked for; "auto": bfloat16 where OpenVINO runs the encoder and the processor has it, else float32."""
 
 _FAR_AHEAD = "AVX512"
 """The capability, as torch names it, with which OpenVINO gains enough to be worth 0.3 GiB of memory (docs/adr/0004)."""
@@ -44,7 +47,7 @@ class RuntimeChoice:
     """
 
     runtime: Literal["torch", "openvino"]
-    precision: Precision
+    precision: Arithmetic
     reason: str
 
 
@@ -78,12 +81,12 @@ def choose_runtime(
     capability = torch.backends.cpu.get_cpu_capability()
     if wanted == "auto" and obstacle is None and installed and capability == _FAR_AHEAD:
         return _with_precision(precision, f"installed, and the processor has {capability}")
-    if precision != "float32":
-        raise ValueError(f"precision is {precision}, which torch does not run; ask for the encoder openvino")
+    if precision == "bfloat16":
+        raise ValueError("precision is bfloat16, which torch does not run; ask for the encoder openvino")
     if wanted == "torch":
-        return RuntimeChoice("torch", precision, "asked for")
+        return RuntimeChoice("torch", "float32", "asked for")
     missing = f"the processor has {capability}, not {_FAR_AHEAD}" if installed else "openvino is not installed"
-    return RuntimeChoice("torch", precision, obstacle or missing)
+    return RuntimeChoice("torch", "float32", obstacle or missing)
 
 
 def _obstacle(encoder: ImageEncoder, device: torch.device) -> str | None:
@@ -93,12 +96,17 @@ def _obstacle(encoder: ImageEncoder, device: torch.device) -> str | None:
 
 
 def _with_precision(precision: Precision, reason: str) -> RuntimeChoice:
-    if precision == "bfloat16":
+    if precision == "float32" or (precision == "auto" and not _has_bfloat16()):
+        return RuntimeChoice("openvino", "float32", reason)
+    if not _has_bfloat16():
         # OpenVINO itself would compute in float32 and not say so.
-        core = importlib.import_module("openvino").Core()
-        if "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
-            raise ValueError("precision is bfloat16, which this processor does not have; ask for float32")
-    return RuntimeChoice("openvino", precision, reason)
+        raise ValueError("precision is bfloat16, which this processor does not have; ask for float32 or auto")
+    return RuntimeChoice("openvino", "bfloat16", reason)
+
+
+def _has_bfloat16() -> bool:
+    capabilities = importlib.import_module("openvino").Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    return "BF16" in capabilities
 
 
 class CompiledEncoder:
@@ -108,7 +116,7 @@ class CompiledEncoder:
     compiling takes most of its time for is kept in the user's cache folder, so that each machine does it once.
     """
 
-    def __init__(self, encoder: TinyViT, *, precision: Precision = "float32", store: BlobStore | None = None) -> None:
+    def __init__(self, encoder: TinyViT, *, precision: Arithmetic = "float32", store: BlobStore | None = None) -> None:
         """Take an encoder.
 
         Args:

@@ -61,7 +61,7 @@ class Engine:
         device: str = "cpu",
         store: EncodingStore | None = None,
         encoder: EncoderRuntime = "auto",
-        precision: Precision = "float32",
+        precision: Precision = "auto",
     ) -> None:
         """Take a network.
 
@@ -72,7 +72,8 @@ class Engine:
             store: where encodings of this network and size are kept; None: each is computed.
             encoder: what runs the image encoder, "auto", "torch" or "openvino", see `choose_runtime`. Both give the
                 same up to rounding.
-            precision: of the image encoder's arithmetic; "bfloat16" needs OpenVINO and a processor that has it.
+            precision: of the image encoder's arithmetic, "auto", "float32" or "bfloat16"; the last needs OpenVINO and a
+                processor that has it.
         Raises:
             ValueError: a size out of range, no such device, or an encoder that cannot be had here.
             MissingPackageError: OpenVINO is asked for and not installed.
@@ -86,7 +87,7 @@ class Engine:
         self.compiled: CompiledEncoder | None = None
         if self.runtime.runtime == "openvino":
             assert isinstance(network.encoder, TinyViT)
-            self.compiled = CompiledEncoder(network.encoder, precision=precision)
+            self.compiled = CompiledEncoder(network.encoder, precision=self.runtime.precision)
 
     @classmethod
     def load(
@@ -98,7 +99,7 @@ class Engine:
         device: str = "cpu",
         encodings: str | os.PathLike[str] | None = None,
         encoder: EncoderRuntime = "auto",
-        precision: Precision = "float32",
+        precision: Precision = "auto",
     ) -> Engine:
         """Build a network and load its weights.
 
@@ -122,7 +123,8 @@ class Engine:
         store = None
         if encodings is not None:
             # Encodings of both runtimes are equal up to rounding and share a folder; those of less precision do not.
-            digits = file_hash(path) if precision == "float32" else f"{precision}-{file_hash(path)}"
+            choice = choose_runtime(network.encoder, usable_device(device), wanted=encoder, precision=precision)
+            digits = file_hash(path) if choice.precision == "float32" else f"{choice.precision}-{file_hash(path)}"
             store = EncodingStore(encodings, weights_hash=digits, size=size)
         network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         return cls(network, size=size, device=device, store=store, encoder=encoder, precision=precision)

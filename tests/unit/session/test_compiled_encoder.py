@@ -174,7 +174,7 @@ def test_torch_is_taken_where_it_is_asked_for(encoder):
 def test_refuses_what_cannot_be_had(encoder, monkeypatch):
     for words, message in (
         ({"wanted": "tensorrt", "precision": "float32"}, "encoder is 'tensorrt'; it must be one of auto, torch, openv"),
-        ({"wanted": "auto", "precision": "float16"}, "precision is 'float16'; it must be one of float32, bfloat16"),
+        ({"wanted": "auto", "precision": "float16"}, "precision is 'float16'; it must be one of auto, float32, bfloat16"),
         ({"wanted": "torch", "precision": "bfloat16"}, "precision is bfloat16, which torch does not run"),
     ):
         with pytest.raises(ValueError, match=message):
@@ -195,6 +195,10 @@ def test_bfloat16_needs_a_processor_that_has_it(encoder, monkeypatch, capabiliti
             return capabilities
 
     monkeypatch.setattr(openvino, "Core", Core)
+    best = "bfloat16" if "BF16" in capabilities else "float32"
+    assert choose_runtime(encoder, CPU, wanted="openvino", precision="auto").precision == best
+    assert choose_runtime(encoder, CPU, wanted="openvino", precision="float32").precision == "float32"
+    assert choose_runtime(encoder, CPU, wanted="torch", precision="auto").precision == "float32"
     if "BF16" in capabilities:
         assert choose_runtime(encoder, CPU, wanted="openvino", precision="bfloat16").precision == "bfloat16"
     else:
