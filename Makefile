@@ -5,7 +5,7 @@ VENV   ?= .venv
 
 # The bundled photo and the clicks on it: X,Y is on the object, X,Y,- is not part of it.
 DEMO_IMAGE  ?= src/inter2former/assets/demo.jpg
-DEMO_CLICKS ?= 290,110 222,265 300,290,- 408,80,-
+DEMO_CLICKS ?= 290,110 222,265 150,250,- 408,80,-
 
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install -c constraints.txt

@@ -14,7 +14,7 @@ from PIL import Image, ImageDraw, ImageFont
 from inter2former import Click, Predictor
 from inter2former.images import load_image, overlay
 
-CLICKS = (Click(290, 110), Click(222, 265), Click(300, 290, False), Click(408, 80, False))
+CLICKS = (Click(290, 110), Click(222, 265), Click(150, 250, False), Click(408, 80, False))
 GAP = 8
 
 
