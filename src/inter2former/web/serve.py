@@ -65,6 +65,8 @@ def serve(workspace: Workspace, taken: socket.socket, *, announce: Callable[[str
 
     config = uvicorn.Config(
         create_app(workspace, guard, give_up),
+        # Uvicorn's own configuration closes the handlers of everybody else in the process, and with them their streams.
+        log_config=None,
         log_level="warning",
         access_log=False,
         server_header=False,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import logging
 import socket
 
 import pytest
@@ -98,3 +99,18 @@ def test_port_is_on_the_loopback_address_only(monkeypatch):
         monkeypatch.setattr(serve, "USUAL_PORT", port.getsockname()[1])
         with serve.open_port(None) as other:
             assert other.getsockname()[1] not in (0, port.getsockname()[1])
+
+
+def test_the_server_leaves_other_handlers_of_the_process_alone(folder, tmp_path):
+    class Handler(logging.Handler):
+        closed = False
+
+        def close(self):
+            self.closed = True
+            super().close()
+
+    handler = Handler()
+    weights = tmp_path / "broken.safetensors"
+    weights.write_bytes(b"no weights")
+    assert main(["annotate", str(folder), "--no-browser", "--port", "0", "--weights", str(weights)]) == 2
+    assert not handler.closed
