@@ -20,6 +20,7 @@ from inter2former.model.image_features import ImageFeatures
 from inter2former.model.tiny_vit import TinyViT
 from inter2former.session import encoder_graph
 from inter2former.session.blob_store import BlobStore
+from inter2former.session.openvino_core import load_core
 
 __all__ = ["Arithmetic", "CompiledEncoder", "EncoderRuntime", "Precision", "RuntimeChoice", "choose_runtime"]
 
@@ -105,8 +106,7 @@ def _with_precision(precision: Precision, reason: str) -> RuntimeChoice:
 
 
 def _has_bfloat16() -> bool:
-    capabilities = importlib.import_module("openvino").Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-    return "BF16" in capabilities
+    return "BF16" in load_core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
 class CompiledEncoder:
@@ -162,8 +162,7 @@ class CompiledEncoder:
         return self._compiled
 
     def _compile(self, threads: int) -> Any:  # noqa: ANN401 - an openvino.CompiledModel
-        library = importlib.import_module("openvino")
-        core = library.Core()
+        library, core = importlib.import_module("openvino"), load_core()
         settings = {
             # Left to itself it takes bfloat16 where the processor has it.
             "INFERENCE_PRECISION_HINT": {"float32": "f32", "bfloat16": "bf16"}[self.precision],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -174,7 +175,10 @@ def test_torch_is_taken_where_it_is_asked_for(encoder):
 def test_refuses_what_cannot_be_had(encoder, monkeypatch):
     for words, message in (
         ({"wanted": "tensorrt", "precision": "float32"}, "encoder is 'tensorrt'; it must be one of auto, torch, openv"),
-        ({"wanted": "auto", "precision": "float16"}, "precision is 'float16'; it must be one of auto, float32, bfloat16"),
+        (
+            {"wanted": "auto", "precision": "float16"},
+            "precision is 'float16'; it must be one of auto, float32, bfl",
+        ),
         ({"wanted": "torch", "precision": "bfloat16"}, "precision is bfloat16, which torch does not run"),
     ):
         with pytest.raises(ValueError, match=message):
@@ -204,3 +208,15 @@ def test_bfloat16_needs_a_processor_that_has_it(encoder, monkeypatch, capabiliti
     else:
         with pytest.raises(ValueError, match="which this processor does not have; ask for float32"):
             choose_runtime(encoder, CPU, wanted="openvino", precision="bfloat16")
+
+
+def test_a_signal_after_it_ran_reaches_its_handler(compiled):
+    """It was a segmentation fault: OpenVINO leaves the loading thread a signal stack too small for Python."""
+    compiled(image_of(16, 16))
+    heard = []
+    before = signal.signal(signal.SIGTERM, lambda number, frame: heard.append(number))
+    try:
+        signal.raise_signal(signal.SIGTERM)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert heard == [signal.SIGTERM]

@@ -28,6 +28,7 @@ from inter2former.evaluation.segmenters.sam_family import SamSegmenter, padded_f
 from inter2former.frame import WorkingFrame
 from inter2former.model.mobile_sam import MobileSam
 from inter2former.model.sam_decoder import NO_POINT, SINGLE_MASK
+from inter2former.session.openvino_core import load_core
 
 __all__ = [
     "GraphRuntime",
@@ -111,7 +112,8 @@ class OpenVino:
         Raises:
             MissingPackageError: `openvino` is not installed.
         """
-        core = _library("openvino").Core()
+        _library("openvino")
+        core = load_core()
         settings = {
             "INFERENCE_NUM_THREADS": self.threads or torch.get_num_threads(),
             "INFERENCE_PRECISION_HINT": {"float32": "f32", "bfloat16": "bf16"}[self.precision],
