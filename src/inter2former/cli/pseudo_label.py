@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from inter2former.checkpoint import file_hash, load_mobile_sam
-from inter2former.cli.options import Subparsers, add_command
+from inter2former.cli.options import Subparsers, add_command, set_threads
 from inter2former.cli.progress import ProgressBar
 from inter2former.cli.training_run import add_photos_option
 from inter2former.data.synthetic_folder import Material, combined_terms, open_material
+from inter2former.data.terms import DESCRIPTION
 from inter2former.errors import ImageReadError
 from inter2former.images import load_image
 from inter2former.masks import encode_rle
@@ -54,8 +54,7 @@ def run(options: argparse.Namespace) -> int:
     """Label what the file does not list yet; photos that cannot be used are named and passed over."""
     if options.clicks < 1 or options.seed < 0:
         raise ValueError(f"--clicks is {options.clicks} and --seed {options.seed}; wanted at least 1 and at least 0")
-    if options.threads is not None:
-        torch.set_num_threads(options.threads)
+    set_threads(options.threads)
     photos = [open_material(folder) for folder in options.photos]
     rules, teacher_hash = LabellingRules(clicks=options.clicks), file_hash(options.teacher)
     found = _File(Path(options.out), photos, asdict(rules) | {"seed": options.seed, "teacher": teacher_hash})
@@ -88,9 +87,12 @@ class _File:
         """Begin a file, or go on with the one that is there.
 
         Raises:
-            ValueError: it was made otherwise, or is no such file.
+            ValueError: it was made otherwise, is no such file, or the folder is another data set's.
         """
         self.path = path
+        self._description = path.parent / DESCRIPTION
+        if self._description.exists() and not path.exists():
+            raise ValueError(f"{self._description} describes another data set; name an --out in a folder of its own")
         self._terms = combined_terms(photos)
         self._data: dict[str, Any] = {
             "info": {"made_by": made_by},
@@ -136,7 +138,7 @@ class _File:
         unfinished.replace(self.path)
         text, commercial_use = self._terms
         stated = {"name": self.path.stem, "terms": text, "commercial_use": commercial_use}
-        (self.path.parent / "dataset.json").write_text(json.dumps(stated, indent=2) + "\n", encoding="utf-8")
+        self._description.write_text(json.dumps(stated, indent=2) + "\n", encoding="utf-8")
 
     def _append(self, image: int, mask: NDArray[np.bool_], *, crowd: bool) -> None:
         annotations = self._data["annotations"]

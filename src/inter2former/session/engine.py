@@ -120,14 +120,14 @@ class Engine:
         path = shipped_weights(name) if weights is None else weights
         network = Inter2Former(config).eval().requires_grad_(False)
         load_weights(network, os.fspath(path))
-        store = None
+        network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        engine = cls(network, size=size, device=device, encoder=encoder, precision=precision)
         if encodings is not None:
             # Encodings of both runtimes are equal up to rounding and share a folder; those of less precision do not.
-            choice = choose_runtime(network.encoder, usable_device(device), wanted=encoder, precision=precision)
-            digits = file_hash(path) if choice.precision == "float32" else f"{choice.precision}-{file_hash(path)}"
-            store = EncodingStore(encodings, weights_hash=digits, size=size)
-        network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        return cls(network, size=size, device=device, store=store, encoder=encoder, precision=precision)
+            chosen, digits = engine.runtime.precision, file_hash(path)
+            digits = digits if chosen == "float32" else f"{chosen}-{digits}"
+            engine.store = EncodingStore(encodings, weights_hash=digits, size=size)
+        return engine
 
     def encode(self, image: NDArray[np.uint8], report: Callable[[str], None] | None = None) -> Encoding:
         """Everything about an image that does not depend on prompts.

@@ -61,6 +61,10 @@ def test_mistakes_in_one_sentence(refused, make_folder, labelled, tmp_path):
     assert "was not written by this command" in refused(*command)
     out.write_text(json.dumps({"info": {"made_by": {"seed": 3}}}))
     assert "was made with {'seed': 3}" in refused(*command)
+    out.unlink()
+    (tmp_path / "dataset.json").write_text("{}")
+    assert "describes another data set" in refused(*command)
+    assert (tmp_path / "dataset.json").read_text() == "{}"
     assert labelled == []
 
 

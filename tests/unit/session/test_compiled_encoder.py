@@ -17,7 +17,7 @@ from inter2former.session.blob_store import BlobStore
 from inter2former.session.compiled_encoder import CompiledEncoder, RuntimeChoice, choose_runtime
 from inter2former.session.engine import Engine
 
-openvino = pytest.importorskip("openvino", reason="OpenVINO is not installed (extra: openvino)")
+openvino = pytest.importorskip("openvino", reason="OpenVINO is not installed")
 
 CPU = torch.device("cpu")
 # Sums of at most some thousand terms in another order; a hundredth of it is seen.
