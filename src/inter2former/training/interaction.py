@@ -5,12 +5,14 @@ from __future__ import annotations
 import dataclasses
 import math
 import random
+from functools import partial
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from inter2former.clicks.realistic import RealisticClicker
 from inter2former.clicks.reference_map import apply_prediction, blank_map, stamp_box, stamp_next_click
 from inter2former.clicks.simulate import ClickRule, next_click
 from inter2former.config import ClickConfig
@@ -114,7 +116,11 @@ class _Session:
             first_outer_radius=round(rng.uniform(*settings.first_outer_radii)),
         )
         self.rule = ClickRule("after", "random", settings.inner_ratio)
-        self.rng = random.Random(int(rng.integers(2**63)))
+        seed = int(rng.integers(2**63))
+        self.rng = random.Random(seed)
+        # Without unsteady clicks not a single number is drawn for them, so that earlier runs can be repeated.
+        unsteady = settings.unsteady_share > 0 and rng.random() < settings.unsteady_share
+        self.person = partial(RealisticClicker().next_click, seed=seed, session="training") if unsteady else None
         self.reference_map = blank_map(target.shape[0], target.shape[1], clicks)
         self.clicks: list[Click] = []
         self.prompted = False
@@ -133,12 +139,17 @@ class _Session:
         self.prompted = True
 
     def click(self, mask: NDArray[np.bool_]) -> None:
-        click = next_click(mask, self.target, ignore=self.ignore, previous=self.clicks, rule=self.rule, rng=self.rng)
+        click = self._next_click(mask)
         if click is not None:
             first = not self.prompted
             self.reference_map = stamp_next_click(self.reference_map, click, self.config, first=first)
             self.clicks.append(click)
             self.prompted = True
+
+    def _next_click(self, mask: NDArray[np.bool_]) -> Click | None:
+        if self.person is not None:
+            return self.person(mask, self.target, ignore=self.ignore, number=len(self.clicks))
+        return next_click(mask, self.target, ignore=self.ignore, previous=self.clicks, rule=self.rule, rng=self.rng)
 
 
 def _stacked(sessions: list[_Session]) -> Tensor:

@@ -27,6 +27,7 @@ SHARES = (
     "synthetic_share",
     "synthetic_thin_share",
     "hidden_share",
+    "unsteady_share",
 )
 
 
@@ -54,6 +55,8 @@ class TrainingSettings:
         extra_click_gamma: ratio of the probabilities of one more simulated click.
         max_extra_clicks: greatest number of simulated clicks before the one that is learned from.
         inner_ratio: the simulated click falls where an error is deeper than 1/inner_ratio of its greatest depth.
+        unsteady_share: share of the sessions whose clicks are those of `RealisticClicker`: drawn over the whole error,
+            with an unsteady hand, some of them beside it.
         box_probability: how often a session starts with a box instead of a click.
         outer_radii: range in pixels of the outer radius of later clicks, drawn per session, so that the network learns
             to cope with an unknown region of any size.
@@ -102,6 +105,7 @@ class TrainingSettings:
     extra_click_gamma: float = 0.6
     max_extra_clicks: int = 20
     inner_ratio: float = 1.7
+    unsteady_share: float = 0.0
     box_probability: float = 0.08
     outer_radii: tuple[int, int] = (64, 256)
     first_outer_radii: tuple[int, int] = (192, 384)

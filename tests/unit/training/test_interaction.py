@@ -69,6 +69,22 @@ def definite(reference_map, state):
     return (reference_map == state).flatten(1).sum(dim=1)
 
 
+def test_unsteady_clicks_lie_all_over_the_error(network, encoded, target, settings):
+    one_click = {"box_probability": 0.0, "max_extra_clicks": 0}
+    alone = {
+        share: {
+            tuple((simulate(network, encoded, target, settings, seed=seed, unsteady_share=share, **one_click)
+                   == State.DEFINITE_FOREGROUND)[0, 0].nonzero().float().mean(0).tolist())
+            for seed in range(12)
+        }
+        for share in (0.0, 1.0)
+    }  # fmt: skip
+    spread = {share: np.ptp(np.array(sorted(centres)), axis=0) for share, centres in alone.items()}
+    assert (spread[1.0] > spread[0.0]).any()
+    # Deep clicks keep to the middle of the object's 30 rows: at least 1/1.7 of the greatest depth from its rim.
+    assert spread[0.0][0] <= 14 < spread[1.0][0]
+
+
 def test_the_first_click_is_in_the_object(network, encoded, target, settings):
     maps = simulate(network, encoded, target, settings, box_probability=0.0, max_extra_clicks=0)
     assert (maps.dtype, maps.shape) == (torch.uint8, target.shape)
