@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
 from typing import NamedTuple
 
@@ -78,7 +79,7 @@ class EmbeddingCache:
 
 
 def _save(path: Path, array: NDArray[np.generic]) -> None:
-    temporary = path.with_suffix(".partial.npy")
+    temporary = path.with_suffix(f".{os.getpid()}.partial.npy")  # several processes may write the same entry
     np.save(temporary, array)
     temporary.replace(path)
 

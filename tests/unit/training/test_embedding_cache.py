@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import pytest
 import torch
@@ -76,3 +78,19 @@ def test_an_unreadable_image_is_refused(encoder, tmp_path):
     with pytest.raises(ImageReadError, match=r"a\.png: no image that can be read"):
         cache.get(tmp_path / "a.png")
     assert not cache.holds(tmp_path / "a.png")
+
+
+def test_another_process_may_write_the_same_entry_meanwhile(encoder, image_file, tmp_path, monkeypatch):
+    cache, save = EmbeddingCache(tmp_path / "cache", encoder, size=64), np.save
+
+    def overtaken(path, array):
+        monkeypatch.setattr(np, "save", save)
+        save(path, array)
+        with monkeypatch.context() as other:
+            other.setattr(os, "getpid", lambda: 1)
+            EmbeddingCache(tmp_path / "cache", encoder, size=64).get(image_file)
+
+    monkeypatch.setattr(np, "save", overtaken)
+    assert cache.get(image_file).image.shape == (44, 64, 3)
+    assert encoder.runs == 2
+    assert not list(tmp_path.rglob("*.partial.npy"))
