@@ -4,9 +4,11 @@
     python bench/bfloat16.py DATASET --out runs/bfloat16
     inter2former evaluate --compare runs/float32 runs/bfloat16
 
-Evaluates the network with the encoder's weights, and what each of its operations gives, rounded to bfloat16 (sums in
-float32, as processors do it); the rest is float32. Options are those of `inter2former evaluate`. One process: others
-would not round. Several shards side by side, joined by `--merge`, use more cores.
+Evaluates the network with the weights of whatever OpenVINO runs, and what each of these operations gives, rounded to
+bfloat16 (sums in float32, as processors do it): the image encoder and what its finer maps go through on their way into
+the edge terms; the rest is float32. With `--encoder-only` first, the image encoder alone. Other options are those of
+`inter2former evaluate`. One process: others would not round. Several shards side by side, joined by `--merge`, use more
+cores.
 """
 
 from __future__ import annotations
@@ -18,6 +20,9 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from inter2former.cli.__main__ import main as inter2former
+from inter2former.kernels import reference_only
+from inter2former.model.edge_terms import skip_terms
+from inter2former.model.image_features import ImageFeatures
 from inter2former.session.engine import Engine
 
 aten = torch.ops.aten
@@ -47,6 +52,11 @@ def rounded(value):
     return value.bfloat16().float() if is_float else value
 
 
+def rounded_net(net):
+    layers = (layer._replace(weight=rounded(layer.weight), bias=rounded(layer.bias)) for layer in net.convolutions)
+    return net._replace(convolutions=tuple(layers))
+
+
 class RoundedEngine(Engine):
     """An engine whose image encoder computes as if in bfloat16."""
 
@@ -62,9 +72,26 @@ class RoundedEngine(Engine):
             return super().features(rounded(pixels))
 
 
+class RoundedGraphEngine(RoundedEngine):
+    """As `RoundedEngine`, and the shares that the finer maps have in the edge terms are made likewise."""
+
+    @classmethod
+    def load(cls, *arguments, **options):
+        engine = super().load(*arguments, **options)
+        engine.nets = [rounded_net(net) for net in engine.network.skip_nets]
+        return engine
+
+    def features(self, pixels):
+        found = super().features(pixels)
+        with Rounding(), reference_only():
+            return ImageFeatures(found.embedding, shares=skip_terms(self.nets, found.skips))
+
+
 def main() -> int:
-    with mock.patch("inter2former.evaluation.segmenters.ours.Engine", RoundedEngine):
-        return inter2former(["evaluate", *sys.argv[1:], "--workers", "1"])
+    alone = sys.argv[1:2] == ["--encoder-only"]
+    engine, options = (RoundedEngine, sys.argv[2:]) if alone else (RoundedGraphEngine, sys.argv[1:])
+    with mock.patch("inter2former.evaluation.segmenters.ours.Engine", engine):
+        return inter2former(["evaluate", *options, "--workers", "1"])
 
 
 if __name__ == "__main__":

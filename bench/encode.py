@@ -14,9 +14,10 @@ from collections.abc import Callable
 
 import torch
 
-from inter2former.benchmark.clock import peak_memory_gib, processor
+from inter2former.benchmark.clock import peak_memory_gib
 from inter2former.benchmark.session import random_engine
 from inter2former.benchmark.stages import encode_stages
+from inter2former.machine import processor
 
 
 def main() -> None:

@@ -189,7 +189,7 @@ def upsampling_ways(tokens: int, box: tuple[int, int, int, int]) -> Ways:
 def edge_ways(config: ModelConfig, side: int) -> Iterator[tuple[str, Ways]]:
     network = Inter2Former(config).eval().requires_grad_(False)
     image = normalised_input(photo_like(side), stride=STRIDE)
-    skips = network.encoder(image).skips
+    features = network.encoder(image)
     assert isinstance(network.edge_encoder, EdgeEncoder)
 
     def by_reference(call: Callable[[], object]) -> None:
@@ -198,7 +198,7 @@ def edge_ways(config: ModelConfig, side: int) -> Iterator[tuple[str, Ways]]:
 
     for name, call in (
         ("edge planes", lambda: network.edge_encoder.planes(image)),
-        ("edge terms", lambda: network.edge_terms(image, skips)),
+        ("edge terms", lambda: network.edge_terms(image, features)),
     ):
         yield name, {"PyTorch": partial(by_reference, call), "native": call}
 

@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from inter2former.checkpoint import save_weights, shipped_weights
-from inter2former.config import PRESETS, EdgeConfig, ModelConfig, WindowedViTConfig, preset
+from inter2former.config import PRESETS, DecoderConfig, EdgeConfig, ModelConfig, WindowedViTConfig, preset
 from inter2former.errors import WeightsError
 from inter2former.model.inter2former import Inter2Former
 from inter2former.predictor import Predictor
@@ -95,7 +95,8 @@ def small_preset_b(monkeypatch):
     """Makes the preset inter2former-b a network of the same parts that a test can afford; gives its configuration."""
     config = ModelConfig(
         encoder=WindowedViTConfig(depth=2, width=32, heads=2, window=4, position_grid=3, scales=(48,), taps=(0, 1)),
-        edges=EdgeConfig(depths=(1, 1, 1, 1)),
+        decoder=DecoderConfig(hidden=128),
+        edges=EdgeConfig(depths=(1, 0, 0, 0)),
         channel_order="bgr",
         padding="zero",
     )

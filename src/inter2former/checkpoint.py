@@ -14,6 +14,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from inter2former.errors import WeightsError
+from inter2former.files import replacing
 
 __all__ = [
     "file_hash",
@@ -97,7 +98,7 @@ def save_weights(module: nn.Module, path: str | Path, *, metadata: dict[str, str
 def save_tensors(
     tensors: Mapping[str, Tensor], path: str | Path, *, metadata: dict[str, str], dtype: torch.dtype
 ) -> None:
-    """Write safetensors, through a temporary file so that no half-written file remains.
+    """Write safetensors; the file appears complete or not at all.
 
     Args:
         tensors: by name, on any device and in any memory format.
@@ -110,10 +111,9 @@ def save_tensors(
         key: value.detach().to("cpu", dtype if value.is_floating_point() else value.dtype, copy=True).contiguous()
         for key, value in tensors.items()
     }
-    temporary = Path(f"{path}.partial")
     # Not save_file, which leaves the file readable by its owner only.
-    temporary.write_bytes(save(copied, metadata=metadata))
-    temporary.replace(path)
+    with replacing(path) as stream:
+        stream.write(save(copied, metadata=metadata))
 
 
 def load_mobile_sam_encoder(module: nn.Module, path: str | Path) -> None:

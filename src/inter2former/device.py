@@ -21,9 +21,9 @@ def usable_device(name: str | torch.device) -> torch.device:
         torch.zeros(1, device=device).item()
     # What torch raises depends on how it was built.
     except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise ValueError(
-            f"cannot compute on the device {str(name)!r}: {str(error).splitlines()[0]}; use cpu"
-        ) from error
+        # Of a backend that was left out PyTorch goes on to list all the others.
+        reason = str(error).splitlines()[0].split(". ")[0]
+        raise ValueError(f"cannot compute on the device {str(name)!r}: {reason}; use cpu") from error
     return device
 
 

@@ -7,7 +7,7 @@
     ├── ImageWriteError       a mask or picture cannot be saved         (also an OSError)
     ├── KernelError           the native kernels are not built, or not for this processor
     ├── MissingPackageError   an optional package is not installed      (also an ImportError)
-    ├── RunError              an evaluation's folder is damaged or belongs to another run
+    ├── RunError              a run's folder is damaged, in use, or belongs to another run
     ├── ProjectError          a project folder cannot be used as it is; the message names the file
     │   └── ProjectLockedError    somebody else is writing to it
     ├── WeightsError          a checkpoint is missing, damaged or of another network
@@ -62,7 +62,7 @@ class MissingPackageError(Inter2FormerError, ImportError):
 
 
 class RunError(Inter2FormerError):
-    """The folder of an evaluation is damaged, unfinished, or belongs to another run."""
+    """The folder of an evaluation or training is damaged, unfinished, in use, or belongs to another run."""
 
 
 class ProjectError(Inter2FormerError):

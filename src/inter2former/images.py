@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-import secrets
 import stat
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -17,6 +16,7 @@ import numpy.typing as npt
 from PIL import ExifTags, Image
 
 from inter2former.errors import ImageReadError, ImageWriteError
+from inter2former.files import replacing
 from inter2former.prompt import Click
 
 __all__ = ["MAX_SIDE", "load_image", "overlay", "save_mask", "upright_size", "without_pillow_limit"]
@@ -121,7 +121,7 @@ def overlay(image: _Pixels, mask: npt.NDArray[np.bool_], clicks: Sequence[Click]
 def save_mask(mask: npt.NDArray[np.bool_], path: str | os.PathLike[str]) -> None:
     """Save a mask as an 8-bit grey PNG, 255 inside and 0 outside.
 
-    The file appears complete or not at all: it is written beside its place and then renamed.
+    The file appears complete or not at all.
 
     Args:
         mask: (H, W) bool.
@@ -140,19 +140,13 @@ def save_mask(mask: npt.NDArray[np.bool_], path: str | os.PathLike[str]) -> None
         raise ImageWriteError(f"{target}: there is no folder {target.parent}; make it first or give another path")
     if target.is_dir():
         raise ImageWriteError(f"{target}: is a folder; give the path of a file")
-    # Opened by plain `open` rather than tempfile, which would leave the mask readable by its owner only.
-    unfinished = target.with_name(f".{secrets.token_hex(8)}.part")
     try:
-        with unfinished.open("xb") as stream:
+        with replacing(target) as stream:
             Image.fromarray(mask.astype(np.uint8) * np.uint8(255)).save(stream, format="PNG")
-        os.replace(unfinished, target)
     except OSError as error:
         raise ImageWriteError(
-            f"{target}: cannot be written ({error.strerror or error}); check the folder's rights and free space"
+            f"{target}: cannot be written ({error.strerror}); check the folder's rights and free space"
         ) from error
-    finally:
-        with suppress(OSError):
-            unfinished.unlink(missing_ok=True)
 
 
 def upright_size(path: str | os.PathLike[str]) -> tuple[int, int]:

@@ -27,6 +27,8 @@ IntArray = NDArray[np.int64]
 # A run length takes at most this many characters of five bits: 12000 x 12000 pixels need 28 bits and a sign.
 _LONGEST_CODE = 7
 
+_BAND_PIXELS = 1 << 19
+
 
 def as_mask(values: NDArray[np.generic], name: str = "mask") -> BoolArray:
     """Read a mask from truth values or labels.
@@ -233,4 +235,17 @@ def changed_box(before: BoolArray | None, after: BoolArray) -> tuple[int, int, i
     if before is None:
         return mask_box(after)
     one, other, _ = mask_pair(before, after, None)
-    return mask_box(one ^ other)
+    height, width = one.shape
+    # In bands that stay in the cache: a plane of 12000x9000 pixels takes longer to come by than to fill.
+    rows = max(1, _BAND_PIXELS // max(width, 1))
+    band = np.empty((min(rows, height), width), np.bool_)
+    boxes = []
+    for top in range(0, height, rows):
+        differs = band[: min(rows, height - top)]
+        box = mask_box(np.logical_xor(one[top : top + rows], other[top : top + rows], out=differs))
+        if box is not None:
+            boxes.append((box[0], box[1] + top, box[2], box[3] + top))
+    if not boxes:
+        return None
+    lefts, tops, rights, bottoms = zip(*boxes, strict=True)
+    return min(lefts), min(tops), max(rights), max(bottoms)

@@ -21,6 +21,7 @@ from inter2former.config import STRIDE
 from inter2former.errors import HistoryError, ImageNotSetError
 from inter2former.frame import WorkingFrame
 from inter2former.images import load_image
+from inter2former.machine import use_threads
 from inter2former.model.inter2former import Inter2Former
 from inter2former.prompt import Lasso, MaskPrompt, Points, Prompt, Scribble, Stroke
 from inter2former.session.compiled_encoder import EncoderRuntime, Precision
@@ -75,17 +76,14 @@ class Predictor:
                 not. `inter2former precompute` fills it; at 1024 px an image takes 40 to 55 MB.
             memory: bytes of encoded images that are kept in memory beside the present one.
             encoder: what runs the image encoder, "auto", "torch" or "openvino"; "auto": OpenVINO where it is installed
-                and far ahead, which is on processors with AVX-512.
+                and far ahead, which is on processors with AVX-512, with `inter2former-b` in bfloat16 alone.
             precision: of the image encoder's arithmetic, "auto", "float32" or "bfloat16", see `Engine`.
         Raises:
             ValueError: an unknown preset, a number out of range, or an encoder that cannot be had here.
             MissingPackageError: OpenVINO is asked for and not installed.
             WeightsError: the weights are missing or do not fit.
         """
-        if threads is not None:
-            if threads < 1:
-                raise ValueError(f"threads is {threads}; it must be at least 1")
-            torch.set_num_threads(threads)
+        use_threads(threads)
         self.engine = Engine.load(
             preset, weights, size=size, device=device, encodings=cache, encoder=encoder, precision=precision
         )

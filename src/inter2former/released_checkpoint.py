@@ -20,6 +20,7 @@ from torch import Tensor
 from inter2former.checkpoint import load_tensors, save_tensors
 from inter2former.config import ModelConfig, WindowedViTConfig, preset
 from inter2former.errors import WeightsError
+from inter2former.files import replacing
 from inter2former.kernels.reference import gaussian_taps
 from inter2former.model.layers import rotary_frequencies
 from inter2former.released_keys import FILTERS, FREQUENCIES, STEP, ReleasedTensor, released_tensors, rename
@@ -118,9 +119,8 @@ def convert_back(source: str | Path, target: str | Path) -> Conversion:
     fixed = _fixed_tensors(config) | _kept_tensors(metadata, wanted, source)
     released = {key: fixed[key] if (name := rename(key)) is None else tensors[name] for key in wanted}
     whole: dict[str, Any] = {WRAPPER: released} if metadata.get("released_wrapper") else released
-    temporary = Path(f"{target}.partial")
-    torch.save(whole, temporary)
-    temporary.replace(target)
+    with replacing(target) as stream:
+        torch.save(whole, stream)
     return _conversion(released, torch.float32, 0.0, ())
 
 

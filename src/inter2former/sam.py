@@ -87,12 +87,14 @@ class SamPredictor:
         return mask[None].copy(), np.array([prediction.score], dtype=np.float32), _low_resolution(prediction)[None]
 
     def reset_image(self) -> None:
-        """Forget the prompts."""
+        """Forget the prompts; unlike Segment Anything's, the image stays encoded."""
         self.predictor.reset()
 
 
 def _points(coords: NDArray[Any] | None, labels: NDArray[Any] | None) -> list[tuple[float, float, bool]]:
     if coords is None:
+        if labels is not None:
+            raise ValueError("point_labels came without point_coords; give x, y per label")
         return []
     if labels is None:
         raise ValueError("point_coords came without point_labels; give one label per point: 1 object, 0 background")

@@ -12,7 +12,7 @@ from inter2former.data.transforms import Blur, ColourJitter, Crop, Flip, Jpeg, N
 HEIGHT, WIDTH = 48, 64
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     seed=st.integers(0, 2**32 - 1),
     top=st.integers(0, HEIGHT - 12),

@@ -21,6 +21,17 @@ def test_a_device_that_is_not_there_is_refused(name):
         usable_device(name)
 
 
+def test_the_reason_is_one_sentence(monkeypatch):
+    def refuse(*shape, device):
+        raise NotImplementedError(
+            "Could not run 'aten::empty' with arguments from the 'MPS' backend. This could be " * 9
+        )
+
+    monkeypatch.setattr(torch, "zeros", refuse)
+    with pytest.raises(ValueError, match=r"^cannot compute on the device 'mps': Could not [^.]* backend; use cpu$"):
+        usable_device("mps")
+
+
 @pytest.mark.parametrize(("kind", "inside"), [("cuda", False), ("cpu", True)])
 def test_full_precision_lasts_for_the_block(kind, inside, monkeypatch):
     monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)

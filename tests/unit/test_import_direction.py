@@ -23,7 +23,21 @@ LAYERS = (
     frozenset({"session", "project"}),
     frozenset({"model", "clicks", "data", "frame", "checkpoint", "released_checkpoint", "released_keys"}),
     frozenset({"kernels"}),
-    frozenset({"prompt", "config", "device", "errors", "images", "masks", "shapes", "polygons", "user_cache"}),
+    frozenset(
+        {
+            "prompt",
+            "config",
+            "device",
+            "errors",
+            "files",
+            "images",
+            "machine",
+            "masks",
+            "shapes",
+            "polygons",
+            "user_cache",
+        }
+    ),
 )
 # Same layer, yet kept apart: what a person runs must not load what only training needs.
 FORBIDDEN = frozenset({("predictor", "training"), ("sam", "training"), (PACKAGE, "training")})
@@ -153,6 +167,14 @@ def test_imports_go_one_way(path: Path) -> None:
 def test_import_only_defines(path: Path) -> None:
     effects = list(side_effects(ast.parse(path.read_text(encoding="utf-8"))))
     assert not effects, f"{path.relative_to(SOURCE)} acts when it is imported: {effects}"
+
+
+@each_module
+def test_what_only_unix_has_is_imported_behind_a_condition(path: Path) -> None:
+    """Every command imports nearly all modules, so that one such import would end all of them on Windows."""
+    imports = [node for node in ast.parse(path.read_text(encoding="utf-8")).body if isinstance(node, ast.Import)]
+    unix = {"fcntl", "grp", "pwd", "resource", "termios"} & {alias.name for node in imports for alias in node.names}
+    assert not unix, f"{path.relative_to(SOURCE)} imports {unix}, which Windows has not; ask sys.platform first"
 
 
 @each_module

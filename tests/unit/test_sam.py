@@ -101,6 +101,7 @@ def test_low_resolution_logits_lie_in_the_upper_left_of_the_square(sam, disc):
         ({}, "there is no prompt; give point_coords"),
         ({"point_coords": np.zeros((0, 2)), "point_labels": []}, "there is no prompt"),
         ({"point_coords": POINTS}, "point_coords came without point_labels"),
+        ({"point_labels": [1], "box": [10, 10, 40, 40]}, "point_labels came without point_coords"),
         ({"point_coords": POINTS, "point_labels": [1]}, r"shape \(3, 2\) and point_labels \(1,\); expected \(N, 2\)"),
         ({"point_coords": [1, 2], "point_labels": [1, 0]}, r"point_coords has shape \(2,\)"),
         ({"point_coords": POINTS, "point_labels": [1, -1, 1]}, "point_labels holds -1; a label is 1"),

@@ -11,11 +11,13 @@ import cv2
 import numpy as np
 import pytest
 from PIL import Image
-from tests.engines import TINY_CLICKS, PaperEngine
+from tests.engines import TINY_CLICKS, PaperEngine, tiny_engine
 from tests.web.conftest import Refusal
 
 from inter2former.images import load_image
 from inter2former.prompt import Click
+from inter2former.session.encoding_store import EncodingStore
+from inter2former.session.engine import Engine
 from inter2former.session.region import Region, refined
 from inter2former.session.tree import Session
 from inter2former.web import freed
@@ -265,9 +267,45 @@ def test_object_committed_early_gets_its_fine_edge_later(make_server, engine, ph
         if not page.answer["fine"]:
             page.move("commit")
             wait_for(lambda: "region" in server.project.record("large.png").objects[0].attributes)
+            fine = server.project.record("large.png").objects[0]
+            # Done one after the other: what followed from the fine edge has happened too.
+            page.move("label", label=None)
+            page.move("undo")
+            page.move("redo")
+            again = server.project.record("large.png").objects[0]
+            assert (again.mask, again.attributes) == (fine.mask, fine.attributes)
             page.click(5, 5)
             assert page.masks[1].any()
             assert page.masks[1].shape == coarse.shape
+
+
+def test_precomputed_images_are_not_encoded_again(make_server, photos, tmp_path, monkeypatch):
+    first = tiny_engine()
+    for read_only in (False, True):
+        engine = Engine(first.network, size=first.size)
+        engine.store = EncodingStore(tmp_path / "cache", weights_hash="ab" * 32, size=64, read_only=read_only)
+        if not read_only:
+            encoding = engine.encode(load_image(photos / "a.png"))
+    expected = Session(first, encoding).add(Click(65, 45)).mask
+    encoded = []
+    monkeypatch.setattr(engine, "_encoded", lambda image, *_: encoded.append(image.shape))
+    server = make_server(lambda: engine, only=("a.png",))
+    with server.page("a.png") as page:
+        page.click(65, 45)
+        np.testing.assert_array_equal(page.settle(), expected)
+    assert not encoded
+
+
+def test_answers_say_what_they_took(server):
+    with server.page("a.png") as page:
+        page.click(65, 45)
+        page.settle()
+        page.click(20, 20)
+        page.settle()
+        answer = page.answer
+        assert 0 < answer["waited"] < answer["waited"] + answer["seconds"] < answer["elapsed"] < 30
+        page.move("label", label=None)
+        assert (page.answer["waited"], page.answer["elapsed"]) == (0, 0)
 
 
 def test_tiles_put_together_are_the_image(server, photos):

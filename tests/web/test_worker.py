@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from concurrent.futures import CancelledError
 
 import pytest
@@ -60,6 +61,21 @@ def test_a_long_job_steps_aside_for_a_click_only(worker):
     job.future.result(10)
     later.future.result(10)
     assert order == ["click", "long", "precompute"]
+
+
+def test_what_can_wait_rests_while_the_page_paints_a_click_s_answer(worker):
+    began = {}
+
+    def note(name):
+        began[name] = time.perf_counter()
+
+    worker.submit(Priority.CLICK, lambda: note("click")).future.result(10)
+    later = worker.submit(Priority.PREFETCH, lambda: note("prefetch"))
+    worker.submit(Priority.OPEN, lambda: note("open")).future.result(10)
+    worker.submit(Priority.CLICK, lambda: note("second click")).future.result(10)
+    later.future.result(10)
+    assert list(began) == ["click", "open", "second click", "prefetch"]
+    assert began["prefetch"] - began["second click"] >= 0.09
 
 
 def test_a_job_that_waits_is_never_run_after_it_was_cancelled(worker, gate):

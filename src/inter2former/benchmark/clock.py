@@ -1,21 +1,18 @@
-"""Timing a call, and the name of the machine it was timed on."""
+"""Timing calls in turns, and the memory that they took."""
 
 from __future__ import annotations
 
-import platform
-import resource
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import torch
 
 from inter2former.evaluation.latency import Task, measure
+from inter2former.machine import peak_memory
 
-__all__ = ["Milliseconds", "peak_memory_gib", "processor", "spread", "take_turns", "times_of"]
+__all__ = ["Milliseconds", "peak_memory_gib", "spread", "take_turns", "times_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,16 +67,5 @@ def _finished(function: Callable[[], object]) -> None:
 
 
 def peak_memory_gib() -> float:
-    """The most memory that this process has held so far."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / (2**30 if sys.platform == "darwin" else 2**20)  # Linux counts in KiB, macOS in bytes
-
-
-def processor() -> str:
-    """The processor's name, as the system tells it."""
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        for line in cpuinfo.read_text(errors="replace").splitlines():
-            if line.lower().startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or "unknown"
+    """The most memory that this process has held so far; 0 on Windows, where it is not known."""
+    return peak_memory() / 2**30

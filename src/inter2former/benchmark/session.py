@@ -11,13 +11,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from inter2former.benchmark.clock import Milliseconds, peak_memory_gib, processor, spread, take_turns, times_of
+from inter2former.benchmark.clock import Milliseconds, peak_memory_gib, spread, take_turns, times_of
 from inter2former.benchmark.roofline import Floor, Rates, Stage, floor_of, measured_rates
 from inter2former.benchmark.scene import Scene, photo_like
 from inter2former.benchmark.stages import boundary_share, click_stages, encode_stages
 from inter2former.config import STRIDE, preset
 from inter2former.device import full_precision
 from inter2former.frame import WorkingFrame, resize_to_working
+from inter2former.machine import processor
 from inter2former.model.boxes import Box
 from inter2former.model.inter2former import Inter2Former
 from inter2former.model.normalise import normalised_input

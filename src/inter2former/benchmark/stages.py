@@ -12,6 +12,7 @@ from inter2former.benchmark.scene import Scene
 from inter2former.config import STRIDE
 from inter2former.model.boundary import TokenSplit, select_boundary_tokens
 from inter2former.model.boxes import Box
+from inter2former.model.edge_terms import skip_terms
 from inter2former.model.image_features import ImageFeatures
 from inter2former.model.inter2former import EncodedImage, HybridBlock, Inter2Former
 
@@ -29,11 +30,18 @@ def encode_stages(
         features: what runs the image encoder; None: the network itself.
     """
     encode = network.encoder if features is None else features
-    skips = encode(image).skips
+    found = encode(image)
+
+    def counted() -> object:
+        """The same in PyTorch, out of whose sight another library computes."""
+        features = network.encoder(image)
+        return skip_terms(network.skip_nets, features.skips) if found.shares else features
+
     return {
-        # What another library computes is out of PyTorch's sight; it is the same.
-        "image encoder": Stage(lambda: encode(image), (image, network.encoder), partial(network.encoder, image)),
-        "edge terms": Stage(lambda: network.edge_terms(image, skips), (image, *skips, network.edge_encoder)),
+        "image encoder": Stage(lambda: encode(image), (image, network.encoder), counted),
+        "edge terms": Stage(
+            lambda: network.edge_terms(image, found), (image, *found.skips, *found.shares, network.edge_encoder)
+        ),
     }
 
 

@@ -31,6 +31,9 @@ def add_parser(subparsers: Subparsers[argparse.ArgumentParser]) -> None:
     )
     parser.add_argument("--port", type=int, metavar="N", help="port on 127.0.0.1; 0: any (8321, or any if taken)")
     parser.add_argument("--no-browser", action="store_true", help="only print the address")
+    parser.add_argument(
+        "--cache", metavar="DIR", help="take images that precompute has encoded from here; nothing is added"
+    )
     parser.add_argument("--memory", type=int, default=1024, metavar="MB", help="for images, encodings and masks (1024)")
     parser.add_argument(
         "--preset", default="inter2former-t", metavar="NAME", help=f"the network: {', '.join(sorted(PRESETS))}"
@@ -63,6 +66,8 @@ def run(options: argparse.Namespace) -> int:
                 options.weights,
                 size=options.size,
                 device=options.device,
+                encodings=options.cache,
+                read_only=True,
                 encoder=options.encoder,
                 precision=options.precision,
             )

@@ -11,14 +11,15 @@ import torch
 
 from inter2former import kernels
 from inter2former.benchmark.ablation import measure_ablation
-from inter2former.benchmark.clock import processor
 from inter2former.benchmark.picture import session_picture
 from inter2former.benchmark.scene import SHARES, photo_like
 from inter2former.benchmark.session import measure_session, random_engine
 from inter2former.cli.bench_tables import ablation_table, peer_table, session_table
-from inter2former.cli.options import Subparsers, add_command, add_predictor_options, make_predictor, set_threads
+from inter2former.cli.options import Subparsers, add_command, add_predictor_options, make_predictor
 from inter2former.config import preset
 from inter2former.evaluation.peers import PeerLatency, measure_peers, mobile_sam_peers, transformers_peers
+from inter2former.files import write_whole
+from inter2former.machine import processor, use_threads
 
 __all__ = ["add_parser", "run"]
 
@@ -73,11 +74,16 @@ def run(options: argparse.Namespace) -> int:
         raise ValueError("--ablation compares rows of one network; leave out --peers and --plot")
     if options.weights and (options.ablation or options.random_weights):
         raise ValueError("--weights has no use here, the weights are random; leave it out")
+    # Before the minutes that the measuring takes.
+    if options.plot and not Path(options.plot).absolute().parent.is_dir():
+        raise ValueError(f"--plot is {options.plot}, but there is no such folder; make it first")
+    if options.peers and not Path(options.peers).is_file():
+        raise ValueError(f"--peers is {options.peers}, but there is no such file; give a .safetensors file")
     return _run_ablation(options) if options.ablation else _run_session(options)
 
 
 def _run_session(options: argparse.Namespace) -> int:
-    set_threads(options.threads)
+    use_threads(options.threads)
     if options.random_weights:
         engine = random_engine(
             options.preset,
@@ -92,7 +98,7 @@ def _run_session(options: argparse.Namespace) -> int:
     times = measure_session(engine, options.preset, repeats=options.repeats, shares=shares)
     peers, missing = ({}, {}) if options.peers is None else _measured_peers(options)
     if options.plot is not None:
-        Path(options.plot).write_text(session_picture(times, peers), encoding="utf-8")
+        write_whole(options.plot, session_picture(times, peers))
     if options.json:
         rows = {name: peer.to_dict() for name, peer in peers.items()}
         print(json.dumps(times.to_dict() | {"kernels": kernels.active(), "peers": rows, "missing_peers": missing}))
@@ -112,7 +118,7 @@ def _measured_peers(options: argparse.Namespace) -> tuple[dict[str, PeerLatency]
 
 
 def _run_ablation(options: argparse.Namespace) -> int:
-    set_threads(options.threads)
+    use_threads(options.threads)
     share = 0.5 if options.box is None else options.box
     rows = []
     config = preset(options.preset)

@@ -18,6 +18,7 @@ from inter2former.checkpoint import shipped_weights
 from inter2former.cli.options import Subparsers, add_command, add_predictor_options, make_predictor
 from inter2former.config import preset
 from inter2former.errors import Inter2FormerError
+from inter2former.machine import processor
 
 __all__ = ["add_parser", "run"]
 
@@ -50,7 +51,7 @@ def run(options: argparse.Namespace) -> int:
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}",
         "packages": {name: _version(name) for name in PACKAGES},
-        "processor": _processor(),
+        "processor": processor(),
         "cpu_features": _cpu_features(),
         "torch_cpu": torch.backends.cpu.get_cpu_capability(),
         "threads": options.threads or torch.get_num_threads(),
@@ -110,15 +111,6 @@ def _version(name: str) -> str:
         return version(name)
     except PackageNotFoundError:
         return "missing"
-
-
-def _processor() -> str:
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        for line in cpuinfo.read_text(errors="replace").splitlines():
-            if line.lower().startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or "unknown"
 
 
 def _cpu_features() -> list[str]:

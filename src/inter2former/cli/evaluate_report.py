@@ -9,6 +9,7 @@ from pathlib import Path
 from inter2former.evaluation.compare import compare_runs
 from inter2former.evaluation.report import write_report
 from inter2former.evaluation.reporting.comparison_page import comparison_page
+from inter2former.files import write_whole
 
 __all__ = ["add_report_options", "compare", "report"]
 
@@ -53,7 +54,7 @@ def compare(options: argparse.Namespace) -> int:
         raise ValueError(f"--out is {out}; a comparison is written as one page, so give a name that ends in .html")
     comparison = compare_runs(*options.compare)
     if out is not None:
-        out.write_text(comparison_page(comparison, images), encoding="utf-8")
+        write_whole(out, comparison_page(comparison, images))
     if options.json:
         print(json.dumps(comparison.to_dict()))
     else:

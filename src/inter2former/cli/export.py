@@ -60,7 +60,15 @@ def add_parser(subparsers: Subparsers[argparse.ArgumentParser]) -> None:
 
 
 def run_export(options: argparse.Namespace) -> int:
-    """Export, report progress on the error stream, print what came of it."""
+    """Export, report progress on the error stream, print what came of it.
+
+    Raises:
+        ProjectError, ValueError: as `export_project`; or an option has no meaning for the format.
+    """
+    if options.polygons and options.format in ("png", "voc"):
+        raise ValueError(f"--polygons: the format {options.format} holds masks only; leave it out")
+    if options.label_map and options.format != "png":
+        raise ValueError(f"--label-map is for the format png, not {options.format}; leave it out")
     wanted = ExportOptions(options.polygons, options.tolerance, options.label_map, options.with_images)
     with Project(options.project, write=False) as project:
         report = export_project(project, options.format, Path(options.out), wanted, _Progress())

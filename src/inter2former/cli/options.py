@@ -5,8 +5,6 @@ from __future__ import annotations
 import argparse
 from typing import get_args
 
-import torch
-
 from inter2former.config import PRESETS
 from inter2former.predictor import Predictor
 from inter2former.session.compiled_encoder import EncoderRuntime, Precision
@@ -17,7 +15,6 @@ __all__ = [
     "add_encoder_options",
     "add_predictor_options",
     "make_predictor",
-    "set_threads",
 ]
 
 Subparsers = argparse._SubParsersAction  # argparse has no public name for what add_subparsers returns
@@ -56,7 +53,8 @@ def add_encoder_options(
         "--precision",
         default=precision,
         choices=get_args(Precision),
-        help=f"of the image encoder; auto: bfloat16 where openvino runs it and the processor has that ({precision})",
+        help="of the image encoder; auto: bfloat16 where openvino runs that of inter2former-t and the processor has it "
+        f"({precision})",
     )
 
 
@@ -102,15 +100,3 @@ def make_predictor(options: argparse.Namespace) -> Predictor:
         encoder=options.encoder,
         precision=options.precision,
     )
-
-
-def set_threads(threads: int | None) -> None:
-    """Use that many threads in this process; None: leave it as it is.
-
-    Raises:
-        ValueError: less than one.
-    """
-    if threads is not None:
-        if threads < 1:
-            raise ValueError(f"threads is {threads}; it must be at least 1")
-        torch.set_num_threads(threads)

@@ -14,13 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inter2former.checkpoint import file_hash, load_mobile_sam
-from inter2former.cli.options import Subparsers, add_command, set_threads
+from inter2former.cli.options import Subparsers, add_command
 from inter2former.cli.progress import ProgressBar
 from inter2former.cli.training_run import add_photos_option
 from inter2former.data.synthetic_folder import Material, combined_terms, open_material
 from inter2former.data.terms import DESCRIPTION
 from inter2former.errors import ImageReadError
+from inter2former.files import write_whole
 from inter2former.images import load_image
+from inter2former.machine import use_threads
 from inter2former.masks import encode_rle
 from inter2former.model.mobile_sam import MobileSam
 from inter2former.training.pseudo_labels import LabellingRules, PseudoLabels, pseudo_labels
@@ -54,7 +56,7 @@ def run(options: argparse.Namespace) -> int:
     """Label what the file does not list yet; photos that cannot be used are named and passed over."""
     if options.clicks < 1 or options.seed < 0:
         raise ValueError(f"--clicks is {options.clicks} and --seed {options.seed}; wanted at least 1 and at least 0")
-    set_threads(options.threads)
+    use_threads(options.threads)
     photos = [open_material(folder) for folder in options.photos]
     rules, teacher_hash = LabellingRules(clicks=options.clicks), file_hash(options.teacher)
     found = _File(Path(options.out), photos, asdict(rules) | {"seed": options.seed, "teacher": teacher_hash})
@@ -133,12 +135,10 @@ class _File:
     def save(self) -> None:
         """Write the file and, beside it, the terms of the photos; it appears under its name only when it is whole."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = self.path.with_suffix(".part")
-        unfinished.write_text(json.dumps(self._data), encoding="utf-8")
-        unfinished.replace(self.path)
+        write_whole(self.path, json.dumps(self._data))
         text, commercial_use = self._terms
         stated = {"name": self.path.stem, "terms": text, "commercial_use": commercial_use}
-        self._description.write_text(json.dumps(stated, indent=2) + "\n", encoding="utf-8")
+        write_whole(self._description, json.dumps(stated, indent=2) + "\n")
 
     def _append(self, image: int, mask: NDArray[np.bool_], *, crowd: bool) -> None:
         annotations = self._data["annotations"]

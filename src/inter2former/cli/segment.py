@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 import json
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from inter2former.cli.options import Subparsers, add_command, add_predictor_options, make_predictor
 from inter2former.errors import ImageWriteError
+from inter2former.files import replacing
 from inter2former.images import load_image, overlay, save_mask
 from inter2former.predictor import Prediction
 from inter2former.prompt import Click
@@ -61,6 +63,7 @@ def parse_click(text: str) -> Click:
 
 def run(options: argparse.Namespace) -> int:
     """Segment, write the mask, say what was done."""
+    _check_names(options)
     image = load_image(options.image)
     predictor = make_predictor(options)
     predictor.set_image(image)
@@ -72,11 +75,26 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
+def _check_names(options: argparse.Namespace) -> None:
+    """Refuse to write over the photo, or the overlay over the mask."""
+    read, mask = Path(options.image).resolve(), Path(options.out).resolve()
+    if mask == read:
+        raise ValueError(f"--out is {options.out}, the image itself; name another file")
+    if options.overlay and (overlay := Path(options.overlay).resolve()) in (read, mask):
+        what = "the image itself" if overlay == read else "also where the mask goes"
+        raise ValueError(f"--overlay is {options.overlay}, {what}; name another file")
+
+
 def _save_picture(picture: np.ndarray, path: str) -> None:
+    kind = Image.registered_extensions().get(Path(path).suffix.lower())
+    if kind is None:
+        raise ImageWriteError(f"cannot write the overlay to {path}: give a name that ends in .png or .jpg")
     try:
-        Image.fromarray(picture).save(path)
-    except (OSError, ValueError) as error:
-        raise ImageWriteError(f"cannot write the overlay to {path}: {error}") from error
+        with replacing(path) as stream:
+            Image.fromarray(picture).save(stream, kind)
+    except (OSError, ValueError, KeyError) as error:
+        reason = error.strerror if isinstance(error, OSError) else f"no picture can be saved as {kind}"
+        raise ImageWriteError(f"cannot write the overlay to {path}: {reason}") from error
 
 
 def _summary(options: argparse.Namespace, predictions: list[Prediction]) -> dict[str, object]:

@@ -9,7 +9,7 @@ from inter2former.cli.options import Subparsers, add_command
 from inter2former.cli.progress import ProgressBar
 from inter2former.data.synthetic import SyntheticConfig, SyntheticSource
 from inter2former.data.synthetic_cutouts import Split
-from inter2former.data.synthetic_folder import combined_terms, open_material, write_pictures
+from inter2former.data.synthetic_folder import combined_terms, open_cut_outs, open_material, write_pictures
 
 __all__ = ["add_parser", "run"]
 
@@ -52,7 +52,7 @@ def run(options: argparse.Namespace) -> int:
         raise ValueError(f"--count is {options.count} and --seed {options.seed}; wanted at least 1 and at least 0")
     split = Split(options.split)
     photos = [open_material(folder) for folder in options.backgrounds]
-    cut_outs = [open_material(folder, split) for folder in options.foregrounds]
+    cut_outs = [open_cut_outs(folder, split) for folder in options.foregrounds]
     source = SyntheticSource(
         tuple(file for material in photos for file in material.files),
         tuple(file for material in cut_outs for file in material.files),
@@ -62,6 +62,9 @@ def run(options: argparse.Namespace) -> int:
     )
     terms, commercial_use = combined_terms([*photos, *cut_outs])
     out = Path(options.out)
+    for folder in (*options.backgrounds, *options.foregrounds):
+        if Path(folder).resolve() == out.resolve():
+            raise ValueError(f"{out} is also what the pictures are made of; write into another folder")
     with ProgressBar(options.count, "pictures") as bar:
         write_pictures(out, source, range(options.count), terms=terms, commercial_use=commercial_use, report=bar.show)
     allowed = "allow commercial use" if commercial_use else "are not known to allow commercial use"

@@ -13,7 +13,7 @@ from inter2former.data.layouts import KINDS, open_dataset
 from inter2former.data.sample import Dataset
 from inter2former.data.shards import is_shards, open_shards
 from inter2former.data.synthetic_cutouts import Split
-from inter2former.data.synthetic_folder import open_material
+from inter2former.data.synthetic_folder import open_cut_outs, open_material
 from inter2former.data.terms import refuse_other_than_commercial
 from inter2former.errors import Inter2FormerError
 from inter2former.model.inter2former import Inter2Former
@@ -59,7 +59,7 @@ def _source(options: argparse.Namespace, settings: TrainingSettings, network: In
     folders = [path for path in options.data if not is_shards(Path(path))]
     datasets = [open_dataset(path, options.kind, split="train") for path in folders]
     backgrounds = [open_material(folder) for folder in options.backgrounds]
-    foregrounds = [open_material(folder, Split.TRAIN) for folder in options.foregrounds]
+    foregrounds = [open_cut_outs(folder, Split.TRAIN) for folder in options.foregrounds]
     if options.commercial_only:
         refuse_other_than_commercial([*datasets, *shards, *backgrounds, *foregrounds])
     cache = EmbeddingCache(options.cache or Path(options.out) / "cache", network.encoder, size=settings.size)

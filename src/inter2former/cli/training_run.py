@@ -17,6 +17,7 @@ from inter2former.cli.progress import ProgressBar
 from inter2former.config import preset
 from inter2former.data.synthetic_folder import open_material
 from inter2former.data.terms import refuse_other_than_commercial
+from inter2former.machine import use_threads
 from inter2former.model.inter2former import Inter2Former
 from inter2former.training.batches import CropSource, Prefetched
 from inter2former.training.distributed import join, own_device, process_rank
@@ -71,8 +72,7 @@ def train_network(options: argparse.Namespace, make_source: MakeSource, make_obj
         the exit code.
     """
     join()
-    if options.threads is not None:
-        torch.set_num_threads(options.threads)
+    use_threads(options.threads)
     settings = TrainingSettings.from_dict(
         dict(_setting(text) for text in options.set), defaults=named_settings(options.settings)
     )

@@ -106,7 +106,7 @@ def read_indices(path: Path) -> NDArray[np.integer]:
     """
     values = _pixels(path, colours=False)
     if values.ndim != 2:
-        raise DataError(f"the mask {path} has {values.ndim} dimensions; it must have one channel")
+        raise DataError(f"the mask {path} has {values.shape[-1]} channels; save it in grey or with a palette")
     if values.dtype.kind not in "iu":
         raise DataError(f"the mask {path} holds {values.dtype}; it must hold whole numbers of 8 or 16 bit")
     if values.dtype.kind == "i" and values.size and values.min() < 0:

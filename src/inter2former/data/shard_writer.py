@@ -15,6 +15,7 @@ from PIL import Image
 from inter2former.data.sample import Annotation, Dataset
 from inter2former.data.shards import DESCRIPTION, IGNORED, IMAGE, LAYER
 from inter2former.errors import DataError
+from inter2former.files import replacing, write_whole
 
 __all__ = ["write_shards"]
 
@@ -40,29 +41,33 @@ def write_shards(
         the number of pictures written.
 
     Raises:
-        ValueError: no pictures per shard, or there are shards in the folder.
+        ValueError: no pictures per shard, or the folder is the data set's own or holds shards.
         DataError: an image or mask cannot be read, or no picture has an object.
     """
     if pictures_per_shard < 1:
         raise ValueError(f"{pictures_per_shard} pictures per shard; it must be at least 1")
-    folder.mkdir(parents=True, exist_ok=True)
     if any(folder.glob("*.tar")):
         raise ValueError(f"{folder} holds shards already; write into another folder, or delete them")
+    if folder.resolve() == (dataset.root if dataset.root.is_dir() else dataset.root.parent).resolve():
+        raise ValueError(f"{folder} is that of the data set itself; write into another folder")
+    folder.mkdir(parents=True, exist_ok=True)
     described: dict[str, str | bool] = {"name": dataset.name, "terms": dataset.terms}
     if dataset.commercial_use is not None:
         described["commercial_use"] = dataset.commercial_use
-    (folder / "dataset.json").write_text(json.dumps(described, indent=2) + "\n", encoding="utf-8")
+    write_whole(folder / "dataset.json", json.dumps(described, indent=2) + "\n")
     written = 0
     for start in range(0, len(dataset), pictures_per_shard):
-        unfinished = folder / f"{start // pictures_per_shard:06d}.partial"
-        with tarfile.open(unfinished, "w", format=tarfile.USTAR_FORMAT) as archive:
+        shard = folder / f"{start // pictures_per_shard:06d}.tar"
+        with (
+            replacing(shard) as stream,
+            tarfile.open(fileobj=stream, mode="w", format=tarfile.USTAR_FORMAT) as archive,
+        ):
             for index in range(start, min(start + pictures_per_shard, len(dataset))):
                 annotation = dataset.annotation(index)
                 if len(annotation):
                     _add_picture(archive, f"{index:09d}", annotation)
                     written += 1
                 report(index + 1)
-        unfinished.replace(unfinished.with_suffix(".tar"))
     if not written:
         raise DataError(f"no picture of {dataset.name} has an object; there is nothing to write")
     return written

@@ -32,7 +32,7 @@ from PIL import Image
 from inter2former.data.sample import Annotation
 from inter2former.data.terms import folder_name, stated_terms
 from inter2former.errors import DataError
-from inter2former.images import load_image
+from inter2former.images import load_image, without_pillow_limit
 
 __all__ = ["Member", "ShardAnnotation", "ShardDataset", "is_shards", "open_shards", "picture_order"]
 
@@ -119,7 +119,7 @@ class ShardAnnotation(Annotation):
             return self._planes[name]
         where = f"{self.entry.shard}:{self.entry.key}.{name}"
         try:
-            with Image.open(io.BytesIO(_content(self.entry, name))) as image:
+            with _opened(self.entry, name) as image:
                 plane = np.asarray(image)
         # Pillow's readers raise nearly any exception on bytes that only begin like their format.
         except Exception as error:
@@ -165,7 +165,7 @@ class ShardDataset:
         entry = self.entries[index]
         name = next(name for name in entry.members if name.startswith(IMAGE))
         try:
-            with Image.open(io.BytesIO(_content(entry, name))) as image:
+            with _opened(entry, name) as image:
                 return load_image(image)
         except Exception as error:
             raise DataError(f"cannot read the image {entry.shard}:{entry.key}.{name}: {error}") from error
@@ -269,6 +269,12 @@ def _whole(entry: _Entry) -> _Entry:
             f"{entry.shard}:{entry.key} has {', '.join(sorted(entry.members))}; a picture has an image and a json"
         )
     return entry
+
+
+def _opened(entry: _Entry, name: str) -> Image.Image:
+    content = io.BytesIO(_content(entry, name))
+    with without_pillow_limit():
+        return Image.open(content)
 
 
 def _content(entry: _Entry, name: str) -> bytes:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import colorsys
 import hashlib
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from enum import Enum
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
@@ -14,14 +15,25 @@ import cv2
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from inter2former.data.synthetic_layers import premultiplied
 from inter2former.data.synthetic_shapes import KINDS, Kind
 from inter2former.data.synthetic_strokes import draw
 from inter2former.errors import DataError
+from inter2former.images import MAX_SIDE, without_pillow_limit
 
-__all__ = ["HALF", "CutOut", "Split", "list_images", "procedural", "read_cut_out", "split_of", "thickness"]
+__all__ = [
+    "HALF",
+    "CutOut",
+    "Split",
+    "check_cut_out",
+    "list_images",
+    "procedural",
+    "read_cut_out",
+    "split_of",
+    "thickness",
+]
 
 _Pixels: TypeAlias = NDArray[np.uint8]
 _Colour: TypeAlias = tuple[float, float, float]
@@ -162,13 +174,36 @@ def thickness(coverage: _Pixels) -> float:
     return 2.0 * area / max(1, rim)
 
 
+def check_cut_out(path: Path) -> None:
+    """Look at a cut-out's header.
+
+    Raises:
+        DataError: the file cannot be read, has no transparency, or is too large.
+    """
+    with _opened(path):
+        pass
+
+
 def _read_rgba(path: Path) -> _Pixels:
+    with _opened(path) as image:
+        return np.asarray(image.convert("RGBA"))
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Image.Image]:
     try:
-        with Image.open(path) as image:
+        with without_pillow_limit():
+            opened = Image.open(path)
+        with opened as image:
             if not image.has_transparency_data:
                 raise DataError(f"{path} has no transparency; a cut-out is a PNG or WebP file with an alpha channel")
-            return np.asarray(image.convert("RGBA"))
-    except (OSError, UnidentifiedImageError, SyntaxError, ValueError) as error:
+            if max(image.size) > MAX_SIDE:
+                raise DataError(f"{path} is {image.width}x{image.height}; a cut-out has at most {MAX_SIDE} px a side")
+            yield image
+    # Pillow's readers raise nearly any exception on bytes that only begin like their format.
+    except Exception as error:
+        if isinstance(error, DataError):
+            raise
         raise DataError(f"cannot read the cut-out {path}: {error}") from error
 
 

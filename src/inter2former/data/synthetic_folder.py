@@ -11,10 +11,11 @@ import numpy as np
 from PIL import Image
 
 from inter2former.data.synthetic import SyntheticSource
-from inter2former.data.synthetic_cutouts import Split, list_images
+from inter2former.data.synthetic_cutouts import Split, check_cut_out, list_images
 from inter2former.data.terms import folder_name, stated_terms
+from inter2former.files import replacing, write_whole
 
-__all__ = ["Material", "combined_terms", "open_material", "write_pictures"]
+__all__ = ["Material", "combined_terms", "open_cut_outs", "open_material", "write_pictures"]
 
 _QUALITY = 95
 
@@ -48,6 +49,18 @@ def open_material(folder: str | Path, split: Split = Split.ALL) -> Material:
     described = images.parent if images.name == "images" else images
     name, terms = stated_terms(described)
     return Material(name or folder_name(described), terms.text, terms.commercial_use, files)
+
+
+def open_cut_outs(folder: str | Path, split: Split) -> Material:
+    """List a folder as `open_material` does, and look at each file, so that none stops the work hours later.
+
+    Raises:
+        DataError: as `open_material`; or a file cannot be read or has no transparency.
+    """
+    material = open_material(folder, split)
+    for path in material.files:
+        check_cut_out(path)
+    return material
 
 
 def combined_terms(materials: Sequence[Material]) -> tuple[str, bool]:
@@ -102,11 +115,11 @@ def write_pictures(
         image_file, mask_file = folder / "images" / f"{index:06d}.jpg", folder / "masks" / f"{index:06d}.png"
         if not image_file.exists():
             picture = source.picture(index)
-            Image.fromarray(np.asarray(picture.labels, np.uint8)).save(mask_file)
-            # The image comes last, under its own name only when it is whole: where it is, the mask is too.
-            unfinished = folder / f"{index:06d}.part"
-            Image.fromarray(picture.image).save(unfinished, "JPEG", quality=_QUALITY, subsampling=0)
-            unfinished.replace(image_file)
+            with replacing(mask_file) as stream:
+                Image.fromarray(np.asarray(picture.labels, np.uint8)).save(stream, "PNG")
+            # The image comes last: where it is, the mask is too.
+            with replacing(image_file) as stream:
+                Image.fromarray(picture.image).save(stream, "JPEG", quality=_QUALITY, subsampling=0)
         report(done)
 
 
@@ -114,4 +127,4 @@ def _describe(path: Path, values: dict[str, str | bool | int]) -> None:
     text = json.dumps(values, indent=2) + "\n"
     if path.exists() and path.read_text(encoding="utf-8") != text:
         raise ValueError(f"{path} describes other pictures than these; write into another folder, or delete it")
-    path.write_text(text, encoding="utf-8")
+    write_whole(path, text)

@@ -13,8 +13,9 @@ from inter2former.data.sample import Dataset
 from inter2former.evaluation.job import Job, image_folder
 from inter2former.evaluation.protocol import protocol_hash
 from inter2former.evaluation.records import RunHeader
+from inter2former.machine import processor
 
-__all__ = ["dataset_fingerprint", "processor_name", "run_header", "versions"]
+__all__ = ["dataset_fingerprint", "run_header", "versions"]
 
 PACKAGES = ("inter2former", "torch", "numpy", "opencv-python-headless", "pillow")
 
@@ -53,7 +54,7 @@ def run_header(
         weights_hash=job.segmenter.weights_hash(),
         settings=settings,
         versions=versions(),
-        cpu=processor_name(),
+        cpu=processor(),
         threads=threads,
         workers=workers,
     )
@@ -84,16 +85,6 @@ def versions() -> Mapping[str, str]:
         except PackageNotFoundError:
             found[name] = "unknown"
     return found
-
-
-def processor_name() -> str:
-    """The processor's name as the system states it, "unknown" where it does not."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(errors="replace").splitlines()
-    except OSError:
-        lines = []
-    names = [line.partition(":")[2].strip() for line in lines if line.lower().startswith("model name")]
-    return names[0] if names else platform.processor() or "unknown"
 
 
 def _content_hash(path: Path) -> str:

@@ -9,19 +9,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from inter2former.clicks.realistic import RealisticClicker
 from inter2former.data.sample import Annotation, Dataset, Sample
 from inter2former.errors import DataError, ImageReadError
 from inter2former.evaluation.click_loop import evaluate_session
-from inter2former.evaluation.metrics import peak_memory
 from inter2former.evaluation.protocol import STRICT, Protocol
 from inter2former.evaluation.records import Problem, Record, SessionRecord, whole_microseconds
 from inter2former.evaluation.segmenter import Segmenter, SegmenterFactory
 from inter2former.evaluation.segmenters.mirrored import MirroredSegmenter
 from inter2former.images import load_image
+from inter2former.machine import peak_memory, use_threads
 
 __all__ = ["ImageEvaluator", "Job", "Task", "image_folder"]
 
@@ -90,10 +89,7 @@ class ImageEvaluator:
         Raises:
             ValueError, WeightsError: the segmenter cannot be made, or less than one thread.
         """
-        if threads is not None:
-            if threads < 1:
-                raise ValueError(f"threads is {threads}; it must be at least 1")
-            torch.set_num_threads(threads)
+        use_threads(threads)
         self.job = job
         self._segmenter: Segmenter = job.segmenter.make()
         if job.protocol.flip:

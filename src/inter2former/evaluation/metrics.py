@@ -8,16 +8,12 @@ rest of what a run's records hold. Every mean has an interval by resampling the 
 
 from __future__ import annotations
 
-import sys
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from inter2former.evaluation.overlap import Truth
-
-if sys.platform != "win32":
-    import resource
 
 __all__ = [
     "CONVERGENCE",
@@ -34,7 +30,6 @@ __all__ = [
     "nof",
     "nof_ritm",
     "over_seeds",
-    "peak_memory",
     "spc_decode",
     "spc_total",
     "typical",
@@ -285,13 +280,6 @@ def typical(seconds: ArrayLike) -> float:
     """
     array = np.asarray(seconds, dtype=np.float64)
     return spc_decode(array[array > 0])
-
-
-def peak_memory() -> int:
-    """Greatest resident memory of this process so far, in bytes; 0 on Windows, where it is not known."""
-    if sys.platform == "win32":
-        return 0
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 def bootstrap_interval(

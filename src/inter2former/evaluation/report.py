@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from inter2former.evaluation.records import Record
@@ -10,6 +9,7 @@ from inter2former.evaluation.reporting.loading import load_run, with_masks
 from inter2former.evaluation.reporting.run_page import Report, as_html, as_markdown
 from inter2former.evaluation.reporting.sessions import worst_and_median
 from inter2former.evaluation.summary import summarise
+from inter2former.files import write_whole
 
 __all__ = ["HTML_FILE", "MARKDOWN_FILE", "write_report"]
 
@@ -42,12 +42,7 @@ def write_report(run: Path, *, images: Path | None = None) -> tuple[Path, Path]:
         summary = summarise(loaded.header.dataset, records, loaded.clicks, loaded.protocol)
     worst, median = (with_masks(run, chosen) for chosen in worst_and_median(loaded.sessions, loaded.clicks))
     report = Report(loaded, summary, images or loaded.images, worst, median)
-    return _written(run / HTML_FILE, as_html(report)), _written(run / MARKDOWN_FILE, as_markdown(report))
-
-
-def _written(path: Path, text: str) -> Path:
-    """Write a file that appears complete or not at all."""
-    temporary = path.with_suffix(".partial")
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, path)
-    return path
+    page, text = run / HTML_FILE, run / MARKDOWN_FILE
+    write_whole(page, as_html(report))
+    write_whole(text, as_markdown(report))
+    return page, text

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,9 +21,7 @@ from inter2former.evaluation.records import (
     record_to_json,
     session_from_json,
 )
-
-if sys.platform != "win32":
-    import fcntl
+from inter2former.files import hold, write_whole
 
 __all__ = [
     "HEADER_FILE",
@@ -84,16 +80,12 @@ class RunWriter:
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / RECORDS_FILE
-        if (folder / HEADER_FILE).exists():
-            if field := differing_field(read_header(folder), header):
-                raise RunError(f"{folder} holds another run: {field}; give another folder, or delete this one")
-        elif path.exists():
-            raise RunError(f"{folder} holds {RECORDS_FILE} but no {HEADER_FILE}; give another folder")
-        else:
-            write_header(folder, header)
         self._file: BinaryIO = path.open("ab")
         try:
-            _lock(self._file, folder)
+            # Before the header is looked for: of two processes that begin a run only one may write it.
+            if not hold(self._file):
+                raise RunError(f"another process writes to {folder}; wait for it, or give another folder")
+            _begin(folder, header, empty=not path.stat().st_size)
             self.finished, length = _scan(path)
             self._file.truncate(length)
         except BaseException:
@@ -116,6 +108,17 @@ class RunWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _begin(folder: Path, header: RunHeader, *, empty: bool) -> None:
+    """Write the header of a new run, or make sure that the folder holds this one."""
+    if (folder / HEADER_FILE).exists():
+        if field := differing_field(read_header(folder), header):
+            raise RunError(f"{folder} holds another run: {field}; give another folder, or delete this one")
+    elif not empty:
+        raise RunError(f"{folder} holds {RECORDS_FILE} but no {HEADER_FILE}; give another folder")
+    else:
+        write_header(folder, header)
 
 
 def is_run(folder: Path) -> bool:
@@ -142,10 +145,7 @@ def read_header(folder: Path) -> RunHeader:
 
 def write_header(folder: Path, header: RunHeader) -> None:
     """Write the header; the file appears complete or not at all."""
-    path = folder / HEADER_FILE
-    temporary = path.with_suffix(".partial")
-    temporary.write_text(json.dumps(dataclasses.asdict(header), indent=2) + "\n", encoding="utf-8")
-    os.replace(temporary, path)
+    write_whole(folder / HEADER_FILE, json.dumps(dataclasses.asdict(header), indent=2) + "\n")
 
 
 def read_records(folder: Path) -> Iterator[Record]:
@@ -242,12 +242,3 @@ def _lines(path: Path) -> Iterator[tuple[int, dict[str, Any], int]]:
                 raise RunError(f"{path}, line {number} is damaged: {error}; run the evaluation again") from error
             if raw.endswith(b"\n"):
                 yield number, line, end
-
-
-def _lock(file: BinaryIO, folder: Path) -> None:
-    """Keep other processes from writing, until this one closes the file or dies; not on Windows."""
-    if sys.platform != "win32":
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise RunError(f"another process writes to {folder}; wait for it, or give another folder") from None

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from inter2former.images import without_pillow_limit
 from inter2former.interchange.exchange import Export, Finder, FoundImage, FoundObject, free_stem
 from inter2former.interchange.reading import damaged_as_data_error, files_below, label_or_none, read_json, rings_of
 from inter2former.masks import mask_box
@@ -111,7 +112,9 @@ def _mask(shape: Mapping[str, Any], width: int, height: int) -> NDArray[np.bool_
     kind = shape.get("shape_type", "polygon")
     mask = np.zeros((height, width), dtype=np.bool_)
     if kind == "mask":
-        with Image.open(io.BytesIO(base64.b64decode(shape["mask"]))) as picture:
+        with without_pillow_limit():
+            picture = Image.open(io.BytesIO(base64.b64decode(shape["mask"])))
+        with picture:
             cut = np.asarray(picture.convert("L")) > 0
         left, top = (int(value) for value in points[0].round())
         if not (0 <= left and 0 <= top and left + cut.shape[1] <= width and top + cut.shape[0] <= height):

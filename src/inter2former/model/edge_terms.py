@@ -8,7 +8,9 @@ a channel of ones.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -18,9 +20,25 @@ from inter2former.kernels.reference import Convolution, Given
 from inter2former.model.edge_encoder import EdgeEncoder, ResidualBlock
 from inter2former.model.layers import stacked
 
-__all__ = ["edge_terms"]
+__all__ = ["SkipNet", "edge_terms", "edge_terms_after", "skip_nets", "skip_terms"]
 
 Node = Given | Convolution
+
+_NONE: Mapping[int, Tensor] = MappingProxyType({})
+
+
+class SkipNet(NamedTuple):
+    """What one of the image encoder's finer maps goes through to become its share of the edge terms.
+
+    Attributes:
+        level: of the edge terms that it is a share of, 0 being the finest.
+        ones: the map gets a channel of ones first, as in `Given`.
+        convolutions: one after the other, node 0 being the map.
+    """
+
+    level: int
+    ones: bool
+    convolutions: tuple[Convolution, ...]
 
 
 def edge_terms(
@@ -36,34 +54,105 @@ def edge_terms(
     Returns:
         coarse to fine, (B, C/4, H/8, W/8) to (B, 1, H, W), C/4 and so on being the convolutions' channels.
     """
+    nets = skip_nets(encoder, convolutions)
+
+    def terms_of(planes: Tensor, maps: dict[int, Tensor]) -> list[Tensor]:
+        own = kernels.convolution_net(_own_levels(encoder, convolutions, planes, skips=maps))
+        return [*own, *(_share(net, maps[net.level]) for net in nets if net.level >= len(own))]
+
+    return _of_each(encoder, image, skips, terms_of)
+
+
+def edge_terms_after(
+    encoder: EdgeEncoder, convolutions: Sequence[nn.Conv2d], image: Tensor, shares: tuple[Tensor, ...]
+) -> tuple[Tensor, ...]:
+    """As `edge_terms`, where the shares of the finer maps are known.
+
+    Args:
+        encoder: as for `edge_terms`.
+        convolutions: likewise.
+        image: likewise.
+        shares: as `skip_terms` gives them.
+    """
+
+    def terms_of(planes: Tensor, maps: dict[int, Tensor]) -> list[Tensor]:
+        own = kernels.convolution_net(_own_levels(encoder, convolutions, planes, shares=maps))
+        return [*own, *(share for level, share in maps.items() if level >= len(own))]
+
+    return _of_each(encoder, image, shares, terms_of)
+
+
+def skip_nets(encoder: EdgeEncoder, convolutions: Sequence[nn.Conv2d]) -> tuple[SkipNet, ...]:
+    """What makes the shares of the finer maps, fine to coarse.
+
+    A level that consists of such a map alone has its bias in the share. On the others the lateral stays apart, which
+    is less work there: they have fewer channels than the map.
+
+    Args:
+        encoder: as for `edge_terms`.
+        convolutions: likewise.
+    """
+    nets = []
+    for name, lateral in encoder.skip_laterals.items():
+        level = int(name)
+        layer = convolutions[level]
+        assert isinstance(lateral, nn.Conv2d)
+        if level < len(encoder.levels):
+            first = Convolution(0, lateral.weight, _bias(lateral))
+            nets.append(
+                SkipNet(
+                    level, False, (first, Convolution(1, layer.weight, torch.zeros_like(_bias(layer)), wanted=True))
+                )
+            )
+        else:
+            nets.append(SkipNet(level, True, (Convolution(0, _through(lateral, layer), _bias(layer), wanted=True),)))
+    return tuple(nets)
+
+
+def skip_terms(nets: Sequence[SkipNet], skips: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    """The shares of the finer maps.
+
+    Args:
+        nets: from `skip_nets`.
+        skips: as for `edge_terms`.
+    Returns:
+        fine to coarse, each of the shape of its level's edge terms.
+    """
+    return tuple(stacked([_share(net, sample) for sample in maps]) for net, maps in zip(nets, skips, strict=True))
+
+
+def _share(net: SkipNet, map_: Tensor) -> Tensor:
+    return kernels.convolution_net((Given(map_, ones=net.ones), *net.convolutions))[0]
+
+
+def _of_each(
+    encoder: EdgeEncoder,
+    image: Tensor,
+    maps: tuple[Tensor, ...],
+    terms_of: Callable[[Tensor, dict[int, Tensor]], list[Tensor]],
+) -> tuple[Tensor, ...]:
+    """Terms coarse to fine, from a function that gives those of one sample fine to coarse.
+
+    The function takes planes (5, H, W) and the maps of the sample by the level that they belong to.
+    """
     planes = encoder.planes(image)
+    levels = [int(level) for level in encoder.skip_laterals]
     samples = [
-        _terms_of_one(encoder, convolutions, planes[index], [skip[index] for skip in skips])
+        terms_of(planes[index], {level: each[index] for level, each in zip(levels, maps, strict=True)})[::-1]
         for index in range(len(image))
     ]
     return tuple(stacked(list(terms)) for terms in zip(*samples, strict=True))
 
 
-def _terms_of_one(
-    encoder: EdgeEncoder, convolutions: Sequence[nn.Conv2d], planes: Tensor, skips: list[Tensor]
-) -> list[Tensor]:
-    """Coarse to fine, for one sample."""
-    taken = dict(zip((int(level) for level in encoder.skip_laterals), skips, strict=True))
-    terms = list(kernels.convolution_net(_own_levels(encoder, convolutions, planes, taken)))
-    for level in range(len(terms), len(convolutions)):
-        lateral = encoder.skip_laterals[str(level)]
-        assert isinstance(lateral, nn.Conv2d)
-        weight = _through(lateral, convolutions[level])
-        terms += kernels.convolution_net(
-            (Given(taken[level], ones=True), Convolution(0, weight, _bias(convolutions[level]), wanted=True))
-        )
-    return terms[::-1]
-
-
 def _own_levels(
-    encoder: EdgeEncoder, convolutions: Sequence[nn.Conv2d], planes: Tensor, skips: dict[int, Tensor]
+    encoder: EdgeEncoder,
+    convolutions: Sequence[nn.Conv2d],
+    planes: Tensor,
+    *,
+    skips: Mapping[int, Tensor] = _NONE,
+    shares: Mapping[int, Tensor] = _NONE,
 ) -> tuple[Node, ...]:
-    """The levels that have a net of their own, over planes (5, H, W)."""
+    """The levels that have a net of their own, over planes (5, H, W), with finer maps or with the shares of these."""
     nodes: list[Node] = [Given(planes)]
 
     def add(node: Node) -> int:
@@ -88,7 +177,8 @@ def _own_levels(
             taken = convolve(add(Given(skips[level])), encoder.skip_laterals[str(level)])
         edges = convolve(x, encoder.laterals[level], residual=taken)
         layer = convolutions[level]
-        add(Convolution(edges, layer.weight, _bias(layer), wanted=True))
+        share = add(Given(shares[level])) if level in shares else None
+        add(Convolution(edges, layer.weight, _bias(layer), residual=share, wanted=True))
     return tuple(nodes)
 
 

@@ -16,7 +16,10 @@ class ImageFeatures(NamedTuple):
         embedding: (B, 256, H/16, W/16) image embedding.
         skips: finer maps, fine to coarse. TinyViT: (B, 32, H/2, W/2), (B, 64, H/4, W/4), (B, 128, H/8, W/8); the
             windowed ViT has none.
+        shares: instead of the finer maps what `edge_terms.skip_terms` makes of them, where whatever ran the encoder
+            has made that too.
     """
 
     embedding: Tensor
-    skips: tuple[Tensor, ...]
+    skips: tuple[Tensor, ...] = ()
+    shares: tuple[Tensor, ...] = ()

@@ -18,7 +18,7 @@ from inter2former.config import DecoderConfig, ModelConfig
 from inter2former.model.attention import attention
 from inter2former.model.boundary import TokenSplit, select_boundary_tokens
 from inter2former.model.edge_encoder import EdgeEncoder
-from inter2former.model.edge_terms import edge_terms
+from inter2former.model.edge_terms import SkipNet, edge_terms, edge_terms_after, skip_nets
 from inter2former.model.image_encoder import image_encoder
 from inter2former.model.image_features import ImageFeatures
 from inter2former.model.layers import ChannelNorm
@@ -122,13 +122,26 @@ class Inter2Former(nn.Module):
             image: as for `encode`.
             features: what the image encoder makes of it.
         """
-        return EncodedImage(self.embedding_norm(features.embedding), self.edge_terms(image, features.skips))
+        return EncodedImage(self.embedding_norm(features.embedding), self.edge_terms(image, features))
 
-    def edge_terms(self, image: Tensor, skips: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        """The part of `encode` that upsampling takes: from an image and the encoder's finer maps."""
-        if self.upsampling.crops_are_exact and self.config.edges.norm == "none":
-            return edge_terms(self.edge_encoder, self.upsampling.convolutions[::-1], image, skips)
-        return self.upsampling.prepare(self.edge_encoder(image, skips))
+    def edge_terms(self, image: Tensor, features: ImageFeatures) -> tuple[Tensor, ...]:
+        """The part of `encode` that upsampling takes: from an image and the encoder's finer maps, or their shares."""
+        convolutions = self.upsampling.convolutions[::-1]
+        if features.shares:
+            return edge_terms_after(self.edge_encoder, convolutions, image, features.shares)
+        if self._edges_are_linear:
+            return edge_terms(self.edge_encoder, convolutions, image, features.skips)
+        return self.upsampling.prepare(self.edge_encoder(image, features.skips))
+
+    @property
+    def skip_nets(self) -> tuple[SkipNet, ...]:
+        """What makes `ImageFeatures.shares` of the encoder's finer maps; none where edge maps have to be made."""
+        return skip_nets(self.edge_encoder, self.upsampling.convolutions[::-1]) if self._edges_are_linear else ()
+
+    @property
+    def _edges_are_linear(self) -> bool:
+        """Whether edge terms need no edge maps."""
+        return self.upsampling.crops_are_exact and self.config.edges.norm == "none"
 
     def prepared(self, encoded: EncodedImage) -> EncodedImage:
         """An encoded image with edge maps, which training works on, made ready for `decode`."""

@@ -43,5 +43,5 @@ def normalised_input(
     pixels = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)[None].to(torch.float32)
     # The released weights expect the statistics of red on blue and the other way round, so these are never swapped.
     mean = torch.tensor(PIXEL_MEAN).view(1, 3, 1, 1)
-    normalised = (pixels - mean) / torch.tensor(PIXEL_STD).view(1, 3, 1, 1)
+    normalised = pixels.sub_(mean).div_(torch.tensor(PIXEL_STD).view(1, 3, 1, 1))
     return F.pad(normalised, (0, right, 0, below)) if padding == "zero" and (below or right) else normalised

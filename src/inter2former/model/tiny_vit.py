@@ -27,6 +27,7 @@ class TinyViT(nn.Module):
     def __init__(self, config: TinyViTConfig) -> None:
         """Build the encoder; the weights are random."""
         super().__init__()
+        self.config = config
         widths = config.widths
         self.stem_in = nn.Conv2d(3, widths[0] // 2, 3, stride=2, padding=1)
         self.stem_out = nn.Conv2d(widths[0] // 2, widths[0], 3, stride=2, padding=1)

@@ -6,6 +6,10 @@ import hashlib
 import os
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
+from inter2former.files import replacing
 from inter2former.user_cache import user_cache
 
 __all__ = ["BlobStore"]
@@ -38,19 +42,21 @@ class BlobStore:
         """Why the last entry could not be kept; None where it could, or none was to be kept."""
         return None if self._problem is None else f"{self.folder}: {self._problem.strerror}"
 
-    def get(self, key: str) -> bytes | None:
+    def get(self, key: str) -> NDArray[np.uint8] | None:
         """Read what `put` wrote; None where there is nothing, or nothing whole.
 
         Args:
             key: letters and digits.
+        Returns:
+            (n,) bytes, of which there is no second copy.
         """
         path = self._path(key)
         try:
-            data = path.read_bytes()
+            data = np.fromfile(path, np.uint8)
         except OSError:
             return None
-        checksum, blob = data[:_CHECKSUM], data[_CHECKSUM:]
-        if checksum != hashlib.sha256(blob).digest():
+        checksum, blob = data[:_CHECKSUM].tobytes(), data[_CHECKSUM:]
+        if checksum != hashlib.sha256(blob.data).digest():
             return None
         try:
             os.utime(path)  # the age of an entry is the time since its last use
@@ -66,14 +72,10 @@ class BlobStore:
             blob: what to keep.
         """
         path = self._path(key)
-        temporary = path.with_suffix(f".{os.getpid()}.partial")  # several processes may write the same entry
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            try:
-                temporary.write_bytes(hashlib.sha256(blob).digest() + blob)
-                os.replace(temporary, path)
-            finally:
-                temporary.unlink(missing_ok=True)
+            with replacing(path) as stream:  # several processes may write the same entry
+                stream.write(hashlib.sha256(blob).digest() + blob)
             self._give_up_the_oldest()
             self._problem = None
         except OSError as error:

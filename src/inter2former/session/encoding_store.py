@@ -19,6 +19,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
+from inter2former.files import replacing
 from inter2former.model.inter2former import EncodedImage
 
 __all__ = ["EncodingStore", "image_digest"]
@@ -30,16 +31,28 @@ _LAST = ":channels_last"
 class EncodingStore:
     """A folder of encoded images by content of the image; damaged entries count as missing."""
 
-    def __init__(self, folder: str | os.PathLike[str], *, weights_hash: str, size: int) -> None:
+    def __init__(
+        self, folder: str | os.PathLike[str], *, weights_hash: str, size: int, read_only: bool = False
+    ) -> None:
         """Open the store; the folder is made where it is missing.
 
         Args:
             folder: other networks and working sizes may keep theirs in it too.
             weights_hash: of the network.
             size: working size in pixels.
+            read_only: what is there is read and nothing is added.
+        Raises:
+            ValueError: it is only to be read and there is nothing of this network and size.
         """
         self.folder = Path(folder) / f"{weights_hash[:16]}-{size}"
-        self.folder.mkdir(parents=True, exist_ok=True)
+        self.read_only = read_only
+        if read_only and not self.folder.is_dir():
+            raise ValueError(
+                f"{os.fspath(folder)} holds no encodings of this network at {size} px; make them first: "
+                f"inter2former precompute IMAGES --cache {os.fspath(folder)}, with the same network and size"
+            )
+        if not read_only:
+            self.folder.mkdir(parents=True, exist_ok=True)
 
     def holds(self, image: NDArray[np.uint8]) -> bool:
         """Whether there is an entry for an equal image, whole or not.
@@ -64,7 +77,7 @@ class EncodingStore:
         return _encoded(tensors) if stated == _checksum(tensors.items()) else None
 
     def put(self, image: NDArray[np.uint8], encoded: EncodedImage) -> None:
-        """Write an encoded image; the file appears complete or not at all.
+        """Write an encoded image, except where the store is only read; the file appears complete or not at all.
 
         Args:
             image: (H, W, 3) uint8 RGB.
@@ -72,14 +85,12 @@ class EncodingStore:
         Raises:
             OSError: it cannot be written; the disk is full, for instance.
         """
+        if self.read_only:
+            return
         tensors = _tensors(encoded)
         path = self._path(image)
-        temporary = path.with_suffix(f".{os.getpid()}.partial")  # several processes may write the same entry
-        try:
-            temporary.write_bytes(save(tensors, metadata={"checksum": _checksum(tensors.items())}))
-            os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        with replacing(path) as stream:  # several processes may write the same entry
+            stream.write(save(tensors, metadata={"checksum": _checksum(tensors.items())}))
 
     def _path(self, image: NDArray[np.uint8]) -> Path:
         return self.folder / f"{image_digest(image)}.safetensors"

@@ -19,7 +19,6 @@ from inter2former.frame import WorkingBox, WorkingFrame, resize_to_working
 from inter2former.model.image_features import ImageFeatures
 from inter2former.model.inter2former import EncodedImage, Inter2Former
 from inter2former.model.normalise import normalised_input
-from inter2former.model.tiny_vit import TinyViT
 from inter2former.session.compiled_encoder import CompiledEncoder, EncoderRuntime, Precision, choose_runtime
 from inter2former.session.encoding_store import EncodingStore
 
@@ -86,8 +85,7 @@ class Engine:
         self.runtime = choose_runtime(network.encoder, self.device, wanted=encoder, precision=precision)
         self.compiled: CompiledEncoder | None = None
         if self.runtime.runtime == "openvino":
-            assert isinstance(network.encoder, TinyViT)
-            self.compiled = CompiledEncoder(network.encoder, precision=self.runtime.precision)
+            self.compiled = CompiledEncoder(network.encoder, network.skip_nets, precision=self.runtime.precision)
 
     @classmethod
     def load(
@@ -98,6 +96,7 @@ class Engine:
         size: int = 1024,
         device: str = "cpu",
         encodings: str | os.PathLike[str] | None = None,
+        read_only: bool = False,
         encoder: EncoderRuntime = "auto",
         precision: Precision = "auto",
     ) -> Engine:
@@ -109,10 +108,12 @@ class Engine:
             size: the image's longest side in the network's input, in pixels, 16..4096.
             device: where the network runs, as torch names it.
             encodings: folder in which encodings are kept between runs, see `EncodingStore`; None: they are not.
+            read_only: encodings are taken from the folder, and none is added.
             encoder: what runs the image encoder, as for the engine itself.
             precision: of the image encoder's arithmetic, likewise.
         Raises:
-            ValueError: an unknown preset, a size out of range, no such device, or an encoder that cannot be had here.
+            ValueError: an unknown preset, a size out of range, no such device, an encoder that cannot be had here, or
+                a folder that is only to be read and has nothing of this network and size.
             MissingPackageError: OpenVINO is asked for and not installed.
             WeightsError: the weights are missing or do not fit.
         """
@@ -126,7 +127,7 @@ class Engine:
             # Encodings of both runtimes are equal up to rounding and share a folder; those of less precision do not.
             chosen, digits = engine.runtime.precision, file_hash(path)
             digits = digits if chosen == "float32" else f"{chosen}-{digits}"
-            engine.store = EncodingStore(encodings, weights_hash=digits, size=size)
+            engine.store = EncodingStore(encodings, weights_hash=digits, size=size, read_only=read_only)
         return engine
 
     def encode(self, image: NDArray[np.uint8], report: Callable[[str], None] | None = None) -> Encoding:
@@ -169,6 +170,8 @@ class Engine:
 
     def features(self, pixels: Tensor) -> ImageFeatures:
         """What the image encoder makes of one image, run by what `runtime` says; within `torch.inference_mode`.
+
+        OpenVINO gives shares of the edge terms instead of the finer maps where the network has them.
 
         Args:
             pixels: (1, 3, H, W) normalised, on the engine's device; H and W are multiples of 16.

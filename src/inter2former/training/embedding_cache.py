@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from inter2former.config import STRIDE
+from inter2former.files import replacing
 from inter2former.frame import WorkingFrame, resize_to_working
 from inter2former.images import load_image
 from inter2former.model.image_encoder import ImageEncoder
@@ -79,9 +79,8 @@ class EmbeddingCache:
 
 
 def _save(path: Path, array: NDArray[np.generic]) -> None:
-    temporary = path.with_suffix(f".{os.getpid()}.partial.npy")  # several processes may write the same entry
-    np.save(temporary, array)
-    temporary.replace(path)
+    with replacing(path) as stream:  # several processes may write the same entry
+        np.save(stream, array)
 
 
 def _fingerprint(encoder: ImageEncoder) -> str:

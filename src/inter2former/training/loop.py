@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from types import FrameType
 from typing import NamedTuple
@@ -75,7 +76,15 @@ class Trainer:
             self._resume()
 
     def run(self, report: Callable[[StepReport], None] = print) -> None:
-        """Train to the last step, or until SIGTERM or SIGINT; either way the state is saved."""
+        """Train to the last step, or until SIGTERM or SIGINT; either way the state is saved.
+
+        Raises:
+            RunError: another run writes to the folder.
+        """
+        with self.folder.held() if process_rank() == 0 else nullcontext():
+            self._run(report)
+
+    def _run(self, report: Callable[[StepReport], None]) -> None:
         handlers = {number: signal.signal(number, self._stop) for number in (signal.SIGTERM, signal.SIGINT)}
         try:
             started, first = time.perf_counter(), self.step

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -14,6 +15,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from inter2former.checkpoint import save_tensors
+from inter2former.errors import RunError
+from inter2former.files import hold, replacing, write_whole
 from inter2former.images import overlay
 from inter2former.training.settings import TrainingSettings
 from inter2former.training.state import RunState
@@ -73,6 +76,18 @@ class RunFolder:
         self._check_settings()
         self._writer = summary_writer(path / "tensorboard") if settings.tensorboard and writes else None
 
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Keep other runs out of the folder while this one writes to it.
+
+        Raises:
+            RunError: another one does.
+        """
+        with self._log_path.open("a", encoding="utf-8") as log:
+            if not hold(log):
+                raise RunError(f"another run writes to {self.path}; wait for it, or train into another folder")
+            yield
+
     @property
     def state_path(self) -> Path:
         """The newest checkpoint, from which a run is resumed."""
@@ -85,7 +100,7 @@ class RunFolder:
 
     def log(self, step: int, values: dict[str, float]) -> None:
         """Add a line to the log, and points to TensorBoard's curves."""
-        with (self.path / "log.jsonl").open("a") as log:
+        with self._log_path.open("a", encoding="utf-8") as log:
             log.write(json.dumps({"step": step, **values}) + "\n")
         if self._writer is not None:
             for name, value in values.items():
@@ -112,8 +127,8 @@ class RunFolder:
             older.mkdir(exist_ok=True)
             if self.state_path.exists():
                 step = RunState.load(self.state_path).step
-                shutil.copyfile(self.state_path, older / f"{step:08d}.partial")
-                (older / f"{step:08d}.partial").replace(older / f"{step:08d}.pt")
+                with self.state_path.open("rb") as newest, replacing(older / f"{step:08d}.pt") as kept:
+                    shutil.copyfileobj(newest, kept)
             for path in sorted(older.glob("*.pt"))[: -(self.settings.kept_states - 1)]:
                 path.unlink()
         state.save(self.state_path)
@@ -121,6 +136,10 @@ class RunFolder:
     def save_weights(self, tensors: Mapping[str, Tensor], step: int) -> None:
         """Write the mean weights in half precision."""
         save_tensors(tensors, self.weights_path, metadata={"step": str(step)}, dtype=torch.float16)
+
+    @property
+    def _log_path(self) -> Path:
+        return self.path / "log.jsonl"
 
     def _check_settings(self) -> None:
         path = self.path / "settings.json"
@@ -131,4 +150,4 @@ class RunFolder:
                     f"{path} holds other settings than these; train into another folder or change them back"
                 )
             return
-        path.write_text(json.dumps(self.settings.to_dict(), indent=2))
+        write_whole(path, json.dumps(self.settings.to_dict(), indent=2))

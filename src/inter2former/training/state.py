@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from inter2former.errors import WeightsError
+from inter2former.files import replacing
 
 __all__ = ["RunState", "WeightMean"]
 
@@ -55,10 +56,9 @@ class RunState:
     mean_updates: int
 
     def save(self, path: Path) -> None:
-        """Write through a temporary file."""
-        temporary = path.with_suffix(".partial")
-        torch.save({name: getattr(self, name) for name in self.__slots__}, temporary)
-        temporary.replace(path)
+        """Write a file that appears complete or not at all."""
+        with replacing(path) as stream:
+            torch.save({name: getattr(self, name) for name in self.__slots__}, stream)
 
     @classmethod
     def load(cls, path: Path) -> RunState:

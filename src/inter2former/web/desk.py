@@ -6,14 +6,22 @@ The prompts here are the truth of the page. They change at once; the network cat
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from inter2former.errors import HistoryError
-from inter2former.project.changes import Change, begin_draft, discard_draft, give_prompt, redo_prompt, undo_prompt
-from inter2former.project.records import Draft, ImageRecord
+from inter2former.project.changes import (
+    Change,
+    begin_draft,
+    discard_draft,
+    give_prompt,
+    put_object,
+    redo_prompt,
+    undo_prompt,
+)
+from inter2former.project.records import Draft, ImageRecord, ObjectRecord
 from inter2former.prompt import Prompt
 from inter2former.session.prediction import Prediction
 from inter2former.session.region import Region
@@ -155,6 +163,17 @@ class Desk:
         self.past.append(step)
         self.future.clear()
         del self.past[:-_LONGEST_HISTORY]
+
+    def renew(self, coarse: ObjectRecord, fine: ObjectRecord) -> None:
+        """An object was drawn more finely after it was finished: undo and redo give it so too."""
+        before, after = put_object(coarse), put_object(fine)
+
+        def renewed(changes: tuple[Change, ...]) -> tuple[Change, ...]:
+            return tuple(after if change == before else change for change in changes)
+
+        # In place: a page that inherits the history has the same lists.
+        for steps in (self.past, self.future):
+            steps[:] = [replace(step, back=renewed(step.back), again=renewed(step.again)) for step in steps]
 
     def next_prompts(self) -> tuple[Prompt, ...]:
         """Where the session goes next: one prompt further on the way to those that are wanted."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from inter2former.errors import ImageReadError, Inter2FormerError, ProjectError
 from inter2former.project import changes
@@ -14,22 +14,38 @@ from inter2former.session.prediction import Prediction
 from inter2former.session.region import Region
 from inter2former.session.tree import Session
 from inter2former.web import messages
+from inter2former.web.clock import Clock
 from inter2former.web.desk import Desk
 from inter2former.web.finer import finer, region_box, with_mask
 from inter2former.web.gallery import Photo, Report
 from inter2former.web.worker import Priority
+from inter2former.web.workspace import Workspace
 
-if TYPE_CHECKING:
-    from inter2former.web.pages import Page
-    from inter2former.web.workspace import Workspace
+__all__ = ["Follower", "Wisher"]
 
-__all__ = ["Follower"]
+
+class Wisher(Protocol):
+    """What a follower needs of its page."""
+
+    clock: Clock
+
+    def send(self, message: messages.Message) -> None:
+        """Say something to the page."""
+
+    def send_answer(self, desk: Desk) -> None:
+        """Say how the object in work is now."""
+
+    async def keep(self, desk: Desk) -> bool:
+        """Bring the object in work to the disk."""
+
+    def next_paths(self) -> list[str]:
+        """The images that are likely to be opened next."""
 
 
 class Follower:
     """Computes for one page. A page's wish replaces its former one: what nobody waits for any more is given up."""
 
-    def __init__(self, workspace: Workspace, page: Page) -> None:
+    def __init__(self, workspace: Workspace, page: Wisher) -> None:
         """Begin with nothing to do."""
         self.workspace, self.page = workspace, page
         self._desk: Desk | None = None
@@ -79,7 +95,7 @@ class Follower:
     def improve_later(self, desk: Desk, item: ObjectRecord, prediction: Prediction, region: Region | None) -> None:
         """An object was committed before its fine answer was there: it gets it when it comes."""
         if prediction.prompts == item.prompts:
-            self.workspace.spawn(self._improve(desk.path, self._key, item, prediction, region))
+            self.workspace.spawn(self._improve(desk, self._key, item, prediction, region))
 
     async def _follow(self, desk: Desk) -> None:
         try:
@@ -121,6 +137,7 @@ class Follower:
         job = self.workspace.worker.submit(Priority.CLICK, lambda: session.resume(wanted, undone))
         try:
             await asyncio.wrap_future(job.future)
+            self.page.clock.began(job.began)
         except ValueError as error:
             # A click on painted pixels: only the session can tell. The list goes back to before it.
             if desk.prompts[: len(wanted)] == wanted:
@@ -141,23 +158,24 @@ class Follower:
         self.page.send_answer(desk)
 
     async def _improve(
-        self, path: str, key: str, item: ObjectRecord, prediction: Prediction, region: Region | None
+        self, desk: Desk, key: str, item: ObjectRecord, prediction: Prediction, region: Region | None
     ) -> None:
-        space = self.workspace
+        space, path = self.workspace, desk.path
         photo = await space.gallery.photo(path)
         found = await finer(space.gallery, photo, prediction, region) if photo.key == key else None
         if found is None:
             return
-        mask = await asyncio.to_thread(MaskPrompt.of, found[1].mask)
+        mask, box = await asyncio.to_thread(MaskPrompt.of, found[1].mask), region_box(found[0])
 
         def improve() -> ImageRecord | None:
             record = space.project.record(path)
             stored = None if record is None else next((other for other in record.objects if other.id == item.id), None)
             if stored is None or stored.mask != item.mask or stored.prompts != item.prompts:
                 return None
-            return space.project.change(path, changes.put_object(with_mask(stored, mask, region_box(found[0]))))
+            return space.project.change(path, changes.put_object(with_mask(stored, mask, box)))
 
         record = await space.disk(improve)
+        desk.renew(item, with_mask(item, mask, box))
         if record is not None:
             space.tell_objects(record)
 

@@ -112,6 +112,8 @@ class Answer:
         score: 0..1, see `inter2former.session.prediction.Prediction`.
         fine: whether the mask was drawn anew at the image's own resolution.
         seconds: of the network, for this prompt.
+        waited: seconds from the arrival of the last move that asked for it until the network began; 0: it did not.
+        elapsed: seconds from that arrival until this answer; 0: no move asked for it.
     """
 
     type: ClassVar[str] = "answer"
@@ -122,6 +124,8 @@ class Answer:
     area: int
     fine: bool
     seconds: float
+    waited: float
+    elapsed: float
     kept: bool
     history: tuple[int, int]
     masks: Sequence[WireMask]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -17,6 +16,7 @@ from inter2former.prompt import MaskPrompt, Prompt
 from inter2former.session.verdicts import fitted
 from inter2former.web import messages, moves
 from inter2former.web.arrange import arrangement, committed, renewed_labels
+from inter2former.web.clock import Clock
 from inter2former.web.desk import Desk, Step, changes_between
 from inter2former.web.finer import region_box
 from inter2former.web.follow import Follower
@@ -46,7 +46,7 @@ class Page:
         self._follower = Follower(workspace, self)
         self._desks: dict[str, Desk] = {}
         self._direction = 1
-        self._asked = 0.0
+        self.clock = Clock(workspace.metrics.click)
         self._left = False
 
     def send(self, message: messages.Message, payload: Sequence[bytes] = ()) -> None:
@@ -192,14 +192,14 @@ class Page:
         if len(desk.prompts) >= self.workspace.limits.prompts:
             raise ValueError(f"the object has {len(desk.prompts)} prompts; commit it, or undo some")
         desk.add(prompt)
-        self._asked = time.perf_counter()
+        self.clock.asked()
         self.catch_up()
         return await self.keep(desk)
 
     async def _step(self, *, back: bool) -> bool:
         """Undo or redo: a prompt where there is one, otherwise a change of objects."""
         desk = self._require()
-        self._asked = time.perf_counter()
+        self.clock.asked()
         if desk.prompts if back else desk.undone:
             desk.undo() if back else desk.redo()
             self.catch_up()
@@ -371,12 +371,11 @@ class Page:
         seconds, score = (0.0, 0.0) if prediction is None else (prediction.timings["total"], prediction.score)
         area = 0 if mask is None else int(np.count_nonzero(mask))
         kept, view, pending = self.workspace.own(desk.path, self), draft_view(desk), desk.pending
+        took = self.clock.read(final=not pending and bool(desk.prompts))
         self.send(
-            messages.Answer(desk.path, view, pending, score, area, fine, seconds, kept, desk.history, wire), payload
+            messages.Answer(desk.path, view, pending, score, area, fine, seconds, *took, kept, desk.history, wire),
+            payload,
         )
-        if self._asked and not desk.pending and desk.prompts:
-            self.workspace.metrics.click.observe(time.perf_counter() - self._asked)
-            self._asked = 0.0
 
     async def _record(self, desk: Desk) -> ImageRecord:
         record = await self.workspace.disk(lambda: self.workspace.project.record(desk.path))

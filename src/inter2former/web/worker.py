@@ -17,6 +17,9 @@ __all__ = ["Job", "Priority", "Worker", "beat_within"]
 
 Result = TypeVar("Result")
 
+_CALM = 0.1
+"""Seconds after a click's answer in which nothing that can wait is computed: the page paints on the same cores."""
+
 
 class Priority(IntEnum):
     """How urgent a job is; the least number goes first."""
@@ -35,6 +38,7 @@ class Job(Generic[Result]):
         future: of the result; a job that waits leaves the queue when it is cancelled.
         priority: may be lowered or raised while the job waits or runs.
         abandoned: whether a running job shall end at its next beat.
+        began: when it began, as `time.perf_counter` counts; 0: not yet.
     """
 
     def __init__(self, priority: Priority, number: int, run: Callable[[], Result]) -> None:
@@ -42,6 +46,7 @@ class Job(Generic[Result]):
         self.future: Future[Result] = Future()
         self.priority = priority
         self.abandoned = False
+        self.began = 0.0
         self._number = number
         self._run = run
         self._since = time.perf_counter()
@@ -84,6 +89,7 @@ class Worker:
         self._running: list[Job[Any]] = []
         self._number = 0
         self._open = True
+        self._calm_until = 0.0
         self._thread = threading.Thread(target=self._work, name="inference", daemon=True)
         self._thread.start()
 
@@ -119,8 +125,11 @@ class Worker:
         if threading.current_thread() is not self._thread or not self._running:
             return
         current = self._running[-1]
-        while not current.abandoned and (urgent := self._take(current.priority)) is not None:
-            self._perform(urgent)
+        while not current.abandoned:
+            if (urgent := self._take(current.priority)) is not None:
+                self._perform(urgent)
+            elif not self._rest(current.priority):
+                break
         if current.abandoned:
             raise CancelledError
 
@@ -142,9 +151,22 @@ class Worker:
                     self._condition.wait()
                 if not self._open:
                     return
+                least = min((job.priority for job in self._waiting), default=Priority.CLICK)
+            if self._rest(least):
+                continue
             job = self._take(None)
             if job is not None:
                 self._perform(job)
+
+    def _rest(self, priority: Priority) -> bool:
+        """Wait until the calm after a click is over, or somebody hands in a job; False: there is no need to."""
+        remaining = self._calm_until - time.perf_counter()
+        if priority <= Priority.OPEN or remaining <= 0:
+            return False
+        with self._condition:
+            if self._open and not any(job.priority < priority for job in self._waiting):
+                self._condition.wait(remaining)
+        return True
 
     def _take(self, below: Priority | None) -> Job[Any] | None:
         """The most urgent job that waits; with `below` only one that is more urgent than that."""
@@ -160,10 +182,13 @@ class Worker:
         if self._metrics is not None:
             self._metrics.waited.observe(job.waited)
         self._running.append(job)
+        job.began = time.perf_counter()
         try:
             job.run()
         finally:
             self._running.pop()
+            if job.priority is Priority.CLICK:
+                self._calm_until = time.perf_counter() + _CALM
 
 
 def beat_within(network: nn.Module, beat: Callable[[], None]) -> int:

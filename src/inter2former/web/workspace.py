@@ -9,7 +9,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from typing import TYPE_CHECKING, TypeAlias, TypeVar
+from typing import Protocol, TypeAlias, TypeVar
 
 from inter2former.errors import ImageReadError, ProjectError
 from inter2former.project.overview import Overview
@@ -25,10 +25,7 @@ from inter2former.web.limits import Limits
 from inter2former.web.metrics import Metrics
 from inter2former.web.worker import Priority, Worker
 
-if TYPE_CHECKING:
-    from inter2former.web.pages import Page
-
-__all__ = ["History", "Workspace"]
+__all__ = ["Guest", "History", "Workspace"]
 
 Result = TypeVar("Result")
 
@@ -38,6 +35,22 @@ History: TypeAlias = tuple[list[Step], list[Step]]
 _log = logging.getLogger(__name__)
 
 _KEPT_HISTORIES = 256
+
+
+class Guest(Protocol):
+    """What a workspace needs of a page."""
+
+    def send(self, message: messages.Message) -> None:
+        """Say something to the page."""
+
+    def leave(self) -> None:
+        """The page is gone."""
+
+    def inherit(self, path: str, history: History) -> bool:
+        """Take over what another page can undo, if this one is at the image and has nothing of its own."""
+
+    def show_objects(self, record: ImageRecord) -> None:
+        """Show the objects of an image, if the page is at it."""
 
 
 class Workspace:
@@ -65,11 +78,11 @@ class Workspace:
         self.metrics = Metrics()
         self.shelf = Shelf(self.limits.predictions, self.limits.predictions // 4)
         self.exports = Exports(project.folder)
-        self.pages: set[Page] = set()
+        self.pages: set[Guest] = set()
         self.failure: Exception | None = None
         self.paths: tuple[str, ...] = ()
         self._load = load
-        self._owners: dict[str, Page] = {}
+        self._owners: dict[str, Guest] = {}
         self._sessions: OrderedDict[Desk, None] = OrderedDict()
         self._histories: OrderedDict[str, History] = OrderedDict()
         self._disk = ThreadPoolExecutor(1, thread_name_prefix="disk")
@@ -159,7 +172,7 @@ class Workspace:
         wanted = (at + direction, at + 2 * direction, at - direction)
         return [self.paths[index] for index in wanted if 0 <= index < len(self.paths)]
 
-    def own(self, path: str, page: Page) -> bool:
+    def own(self, path: str, page: Guest) -> bool:
         """Let a page keep its object in work in the project, of which there is one per image.
 
         Returns:
@@ -167,7 +180,7 @@ class Workspace:
         """
         return self._owners.setdefault(path, page) is page
 
-    def disown(self, page: Page) -> None:
+    def disown(self, page: Guest) -> None:
         """The page keeps no object in work any more; what is stored stays for whoever opens the image next."""
         self._owners = {path: owner for path, owner in self._owners.items() if owner is not page}
 

@@ -92,6 +92,13 @@ def test_broken_weights_end_the_server_with_a_sentence(folder, tmp_path, capsys)
     assert "broken.safetensors" in captured.err
 
 
+def test_cache_without_encodings_ends_the_server_with_a_sentence(folder, tmp_path, capsys, random_weights):
+    arguments = ["--no-browser", "--port", "0", "--weights", str(random_weights), "--size", "64"]
+    assert main(["annotate", str(folder), *arguments, "--cache", str(tmp_path / "nothing")]) == 2
+    assert "nothing holds no encodings of this network at 64 px" in capsys.readouterr().err
+    assert not (tmp_path / "nothing").exists()
+
+
 def test_port_is_on_the_loopback_address_only(monkeypatch):
     serve = importlib.import_module("inter2former.web.serve")
     with serve.open_port(0) as port:

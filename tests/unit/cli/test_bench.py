@@ -15,7 +15,22 @@ from inter2former.cli.__main__ import main
 from inter2former.errors import MissingPackageError
 
 
-def test_session(capsys, torch_threads):
+def measured_once(monkeypatch, name):
+    """Let `bench` measure once what it prints twice, as a table and as JSON."""
+    measure, found = getattr(bench, name), []
+
+    def call(*arguments, **options):
+        if not found:
+            times = measure(*arguments, **options)
+            found.append(times if isinstance(times, SessionTimes) else list(times))
+        return found[0]
+
+    monkeypatch.setattr(bench, name, call)
+
+
+def test_session(capsys, torch_threads, monkeypatch):
+    measured_once(monkeypatch, "measure_session")
+    monkeypatch.setattr("inter2former.benchmark.session.measured_rates", lambda device: Rates(1e9, 1e9))
     arguments = ["bench", "--random-weights", "--size", "64", "--repeats", "1", "--box", "0.5", "--threads", "1"]
     assert main(arguments) == 0
     table = capsys.readouterr().out
@@ -53,6 +68,7 @@ def made_times(name):
 
 def test_ablation(capsys, monkeypatch, torch_threads):
     whole = ablation.ablation_rows
+    measured_once(monkeypatch, "measure_ablation")
     monkeypatch.setattr(ablation, "ablation_rows", lambda config: dict(list(whole(config).items())[:2]))
     arguments = ["bench", "--ablation", "--size", "64", "--repeats", "1"]
     assert main(arguments) == 0
@@ -74,6 +90,8 @@ def test_ablation(capsys, monkeypatch, torch_threads):
         (["--ablation", "--peers"], "leave out --peers and --plot"),
         (["--ablation", "--threads", "0"], "threads is 0; it must be at least 1"),
         (["--ablation", "--preset", "inter2former-x"], "unknown preset 'inter2former-x'"),
+        (["--plot", "absent/a.svg"], "--plot is absent/a.svg, but there is no such folder"),
+        (["--peers", "absent"], "--peers is absent, but there is no such file"),
         (["--preset", "inter2former-b"], "no weights for 'inter2former-b' come with this package"),
     ],
 )

@@ -30,6 +30,16 @@ def test_there_and_back(small_preset_b, fake_release, tmp_path, capsys):
         torch.testing.assert_close(stored[key], value, rtol=1e-3, atol=1e-4, msg=key)
 
 
+def test_a_folder_that_is_missing_is_named(small_preset_b, fake_release, tmp_path, capsys):
+    source = write(fake_release(), tmp_path / "release.pth")
+    weights, absent = tmp_path / "b.safetensors", tmp_path / "absent" / "b"
+    assert main(["convert", str(source), str(weights)]) == 0
+    capsys.readouterr()
+    for arguments in ([str(source)], ["--to-release", str(weights)]):
+        assert main(["convert", *arguments, str(absent)]) == 2
+        assert capsys.readouterr().err == f"inter2former convert: {absent}: No such file or directory\n"
+
+
 def test_constants_that_differ_are_mentioned(small_preset_b, fake_release, tmp_path, capsys):
     source = write(fake_release(), tmp_path / "release.pth")
     assert main(["convert", str(source), str(tmp_path / "b.safetensors")]) == 0

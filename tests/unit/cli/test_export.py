@@ -61,6 +61,8 @@ def test_what_polygons_lose_is_shown(folder, capsys):
         (["export", "{p}", "--format", "coco", "--out", "{p}"], "is there already and not empty; name a new folder"),
         (["export", "{p}/absent", "--format", "coco", "--out", "{o}"], "absent: is no project, it has no project.json"),
         (["export", "{p}", "--format", "yolo", "--out", "{o}", "--tolerance", "-1"], "the tolerance is -1.0 px"),
+        (["export", "{p}", "--format", "voc", "--out", "{o}", "--polygons"], "the format voc holds masks only"),
+        (["export", "{p}", "--format", "coco", "--out", "{o}", "--label-map"], "is for the format png, not coco"),
         (["import", "{p}", "{o}", "--format", "coco"], "o: cannot be read"),
         (["import", "{p}/new", "{o}", "--format", "coco"], "new: is no project"),
         (["import", "{p}/new", "{o}", "--format", "coco", "--images", "{o}"], "o: is no folder"),

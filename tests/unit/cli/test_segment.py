@@ -61,8 +61,23 @@ def test_mistakes_in_one_sentence(refused, photo_file, small, tmp_path, random_w
     assert not (tmp_path / "mask.png").exists()
     assert "there is no folder" in sentence(out=("--out", tmp_path / "absent" / "mask.png"))
     assert "masks are saved as PNG" in sentence(out=("--out", tmp_path / "mask.jpg"))
-    assert "cannot write the overlay to" in sentence(more=(*small, "--overlay", tmp_path / "absent" / "o.png"))
-    assert "cannot write the overlay to" in sentence(more=(*small, "--overlay", tmp_path / "o.what"))
+    absent = sentence(more=(*small, "--overlay", tmp_path / "absent" / "o.png"))
+    assert "cannot write the overlay to" in absent
+    assert absent.endswith("absent/o.png: No such file or directory")
+    assert "o.what: give a name that ends in .png" in sentence(more=(*small, "--overlay", tmp_path / "o.what"))
+    assert "o.psd: no picture can be saved as PSD" in sentence(more=(*small, "--overlay", tmp_path / "o.psd"))
+
+
+def test_nothing_is_written_over_the_photo(refused, photo_file, small, tmp_path):
+    before, mask = photo_file.read_bytes(), tmp_path / "mask.png"
+    (tmp_path / "link.png").symlink_to(photo_file)
+    for name in (photo_file, tmp_path / "link.png"):
+        assert f"--out is {name}, the image itself" in refused("segment", photo_file, *CLICKS, "--out", name, *small)
+    more = ("segment", photo_file, *CLICKS, "--out", mask, *small, "--overlay")
+    assert f"--overlay is {photo_file}, the image itself" in refused(*more, photo_file)
+    assert f"--overlay is {mask}, also where the mask goes" in refused(*more, mask)
+    assert photo_file.read_bytes() == before
+    assert not mask.exists()
 
 
 @pytest.mark.parametrize("text", ["5", "5,6,7", "5,6,-,-", "a,b", "5,,-", "5.5,6", ""])

@@ -5,10 +5,13 @@ from __future__ import annotations
 import itertools
 import json
 
+import pytest
 import torch
 from tests.unit.cli.test_train import SETTINGS
+from tests.unit.training.conftest import make_network
 
-from inter2former.checkpoint import load_tensors
+from inter2former.checkpoint import load_tensors, save_weights
+from inter2former.config import PRESETS
 
 SIDES = {"encoder_learning_rate": 1e-3, "live_sides": [64, 128], "steps": 2}
 
@@ -18,12 +21,21 @@ def given(**changes):
     return [word for name, value in values.items() for word in ("--set", f"{name}={json.dumps(value)}")]
 
 
-def test_the_stages_of_the_paper(run, make_folder, random_weights, tmp_path, monkeypatch):
+@pytest.fixture
+def narrow_weights(monkeypatch, tmp_path):
+    """Path of random weights of the compact preset, which has fewer and narrower layers meanwhile."""
+    network = make_network()
+    monkeypatch.setitem(PRESETS, "inter2former-t", network.config)
+    save_weights(network, tmp_path / "narrow.safetensors", metadata={})
+    return tmp_path / "narrow.safetensors"
+
+
+def test_the_stages_of_the_paper(run, make_folder, narrow_weights, tmp_path, monkeypatch):
     photos = make_folder("photos")
     # A teacher with random weights; files of real ones are read in tests/parity.
     monkeypatch.setattr("inter2former.cli.distil.load_mobile_sam", lambda teacher, path: torch.manual_seed(0))
     first = run(
-        "pretrain", "inter2former-t", "--photos", photos, "--weights", random_weights,
+        "pretrain", "inter2former-t", "--photos", photos, "--weights", narrow_weights,
         "--out", tmp_path / "pretrained", *given(**SIDES),
     )  # fmt: skip
     assert first.code == 0, first.err
@@ -40,7 +52,7 @@ def test_the_stages_of_the_paper(run, make_folder, random_weights, tmp_path, mon
         *given(**SIDES, synthetic_size=96, kept_states=1),
     )  # fmt: skip
     assert third.code == 0, third.err
-    stages = [load_tensors(random_weights)[0]]
+    stages = [load_tensors(narrow_weights)[0]]
     stages += [load_tensors(tmp_path / name / "weights.safetensors")[0] for name in ("pretrained", "distilled", "fine")]
     for before, after in itertools.pairwise(stages):
         assert before.keys() == after.keys()

@@ -66,5 +66,7 @@ def test_mistakes_in_one_sentence(run, refused, photos, tmp_path):
     assert "--count is 0" in sentence("--count", 0)
     assert "size is 10; it must be at least 64" in sentence("--size", 10)
     assert "absent holds no images of the split train; give a folder" in sentence("--foregrounds", tmp_path / "absent")
-    assert "has no transparency" in sentence("--foregrounds", photos, "--split", "all", "--count", 9)
+    assert "has no transparency" in sentence("--foregrounds", photos, "--split", "all")
+    assert not (tmp_path / "out").exists()  # before anything is made
+    assert "is also what the pictures are made of" in refused("synthesise", photos, "--backgrounds", photos)
     assert run("synthesise", tmp_path / "out", "--backgrounds", photos, "--split", "x").code == 2

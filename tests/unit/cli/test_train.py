@@ -66,6 +66,7 @@ def test_mistakes_in_one_sentence(refused, command, make_folder, tmp_path, disc,
         return refused(*changed, *more)
 
     assert "unknown training setting 'step'; the settings are" in sentence("--set", "step=3")
+    assert "threads is 0; it must be at least 1" in sentence("--threads", 0)
     assert "--set steps is no NAME=JSON; write for example --set steps=2000" in sentence("--set", "steps")
     assert "training setting steps is 'x'; the default is" in sentence("--set", 'steps="x"')
     assert "crop side 65 is no multiple of 16" in sentence("--set", "crop_sides=[65]")

@@ -137,7 +137,7 @@ def test_an_unreadable_mask_is_named(make_folder, blocks):
     [
         (np.full((6, 8), 0.5, dtype=np.float32), r"a\.tif holds float32; it must hold whole numbers"),
         (np.full((6, 8), -3, dtype=np.int32), r"a\.tif holds -3; labels must not be negative"),
-        (IMAGE, r"a\.tif has 3 dimensions; it must have one channel"),
+        (IMAGE, r"a\.tif has 3 channels; save it in grey"),
     ],
 )
 def test_masks_of_other_numbers_are_refused(make_folder, blocks, values, message):

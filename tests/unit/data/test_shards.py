@@ -82,7 +82,7 @@ def test_the_same_data_give_the_same_bytes(folder, shards, tmp_path):
     write_shards(tmp_path / "again", open_folder(folder), pictures_per_shard=3)
     for path in shards.glob("*.tar"):
         assert path.read_bytes() == (tmp_path / "again" / path.name).read_bytes()
-    assert not list(shards.glob("*.partial"))
+    assert not list(shards.glob("*.part"))
 
 
 @pytest.mark.filterwarnings("ignore:Exception ignored in")  # it leaves its files open

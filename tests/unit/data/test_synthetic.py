@@ -16,13 +16,14 @@ from inter2former.data.synthetic import SyntheticConfig, SyntheticSource
 from inter2former.data.synthetic_cutouts import (
     HALF,
     Split,
+    check_cut_out,
     list_images,
     procedural,
     read_cut_out,
     split_of,
     thickness,
 )
-from inter2former.data.synthetic_folder import Material, combined_terms, open_material, write_pictures
+from inter2former.data.synthetic_folder import Material, combined_terms, open_cut_outs, open_material, write_pictures
 from inter2former.data.synthetic_layers import (
     Layer,
     blurred,
@@ -239,6 +240,16 @@ def test_translucent_things_are_left_out(tmp_path):
     assert read_cut_out(tmp_path / "box.png", rng, side=600).shape == (79, 79, 4)  # at most a quarter larger
 
 
+def test_a_large_cut_out_passes_without_a_warning_and_a_huge_one_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)  # Pillow would warn from 101, and refuse from 201
+    path = tmp_path / "thing.png"
+    Image.fromarray(square_cut_out()).save(path)
+    assert read_cut_out(path, np.random.default_rng(0), side=20) is not None
+    monkeypatch.setattr("inter2former.data.synthetic_cutouts.MAX_SIDE", 59)
+    with pytest.raises(DataError, match=r"thing\.png is 60x60; a cut-out has at most 59 px a side"):
+        check_cut_out(path)
+
+
 def test_every_fifth_name_is_held_out(foregrounds):
     paths = [foregrounds / f"{number}.png" for number in range(2000)]
     held_out = [path for path in paths if split_of(path) is Split.HELD_OUT]
@@ -315,5 +326,7 @@ def test_refusals(tmp_path, backgrounds, foregrounds, photo):
         read_cut_out(tmp_path / "opaque.png", np.random.default_rng(0), side=20)
     with pytest.raises(DataError, match=r"cannot read the cut-out .*broken\.png"):
         read_cut_out(tmp_path / "broken.png", np.random.default_rng(0), side=20)
+    with pytest.raises(DataError, match=r"cannot read the cut-out .*broken\.png"):
+        open_cut_outs(tmp_path, Split.ALL)
     with pytest.raises(DataError, match="holds no images of the split held-out"):
         list_images(backgrounds[0].parent, Split.HELD_OUT)

@@ -19,7 +19,6 @@ from inter2former.evaluation.metrics import (
     nof,
     nof_ritm,
     over_seeds,
-    peak_memory,
     spc_decode,
     spc_total,
     typical,
@@ -211,13 +210,6 @@ def test_seconds_per_click():
     assert typical([0.0, 0.6, 0.2, 0.0]) == pytest.approx(0.4)
     for nothing in (spc_decode([]), spc_total([], [1.0]), typical([0.0])):
         assert np.isnan(nothing)
-
-
-def test_peak_memory_is_that_of_this_process():
-    before = peak_memory()
-    block = np.ones(1 << 25, dtype=np.uint8)
-    assert 32 << 20 < before <= peak_memory() < 1 << 40
-    assert block[0]
 
 
 def test_intervals_are_those_of_resampled_means():

@@ -17,6 +17,7 @@ from inter2former.evaluation.run_folder import (
     is_run,
     read_header,
     read_records,
+    write_header,
 )
 
 RECORDS = [
@@ -145,10 +146,27 @@ def test_two_processes_do_not_write_at_once(tmp_path):
     RunWriter(tmp_path, header()).close()
 
 
+def test_of_two_processes_that_begin_a_run_one_writes_the_header(tmp_path, monkeypatch):
+    def overtaken(folder, own):
+        with pytest.raises(RunError, match="another process writes to"):
+            RunWriter(folder, header(cpu="of the other"))
+        write_header(folder, own)
+
+    monkeypatch.setattr("inter2former.evaluation.run_folder.write_header", overtaken)
+    RunWriter(tmp_path, header()).close()
+    assert read_header(tmp_path) == header()
+
+
+def test_a_run_that_was_killed_before_its_header_was_written_begins_anew(tmp_path):
+    (tmp_path / "records.jsonl").touch()
+    RunWriter(tmp_path, header()).close()
+    assert read_header(tmp_path) == header()
+
+
 def test_folders_that_hold_no_run(tmp_path):
     with pytest.raises(RunError, match=r"holds no run \(run.json is missing\)"):
         list(read_records(tmp_path))
-    (tmp_path / "records.jsonl").write_text("")
+    (tmp_path / "records.jsonl").write_text("{}\n")
     with pytest.raises(RunError, match=r"holds records.jsonl but no run.json"):
         RunWriter(tmp_path, header())
     (tmp_path / "run.json").write_text("{")

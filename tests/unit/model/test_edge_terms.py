@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import pytest
 import torch
 from torch import nn
@@ -9,7 +11,7 @@ from torch import nn
 from inter2former import kernels
 from inter2former.config import EdgeConfig
 from inter2former.model.edge_encoder import EdgeEncoder
-from inter2former.model.edge_terms import edge_terms
+from inter2former.model.edge_terms import edge_terms, edge_terms_after, skip_nets, skip_terms
 
 HEIGHT, WIDTH = 32, 48
 
@@ -38,11 +40,11 @@ def make(depths, skips, *, batch=1):
 def test_equal_to_the_convolved_maps(depths, skips, batch, reference):
     encoder, convolutions, image, maps = make(depths, skips, batch=batch)
     expected = [layer(edges) for layer, edges in zip(convolutions[::-1], encoder(image, maps), strict=True)]
-    if reference:
-        with kernels.reference_only():
-            measured = edge_terms(encoder, convolutions, image, maps)
-    else:
-        measured = edge_terms(encoder, convolutions, image, maps)
-    assert len(measured) == len(expected)
-    for one, other in zip(measured, expected, strict=True):
-        torch.testing.assert_close(one, other, rtol=1e-4, atol=2e-5)
+    with kernels.reference_only() if reference else nullcontext():
+        at_once = edge_terms(encoder, convolutions, image, maps)
+        shares = skip_terms(skip_nets(encoder, convolutions), maps)
+        in_two_steps = edge_terms_after(encoder, convolutions, image, shares)
+    for measured in (at_once, in_two_steps):
+        assert len(measured) == len(expected)
+        for one, other in zip(measured, expected, strict=True):
+            torch.testing.assert_close(one, other, rtol=1e-4, atol=2e-5)

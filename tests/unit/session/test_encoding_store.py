@@ -57,6 +57,17 @@ def test_another_image_network_or_size_has_its_own(store, tmp_path):
     assert EncodingStore(tmp_path / "kept", weights_hash="ab" * 32, size=1024).get(IMAGE) is not None
 
 
+def test_what_is_only_read_is_not_added_to(store, tmp_path):
+    store.put(IMAGE, ENCODED)
+    reader = EncodingStore(tmp_path / "kept", weights_hash="ab" * 32, size=1024, read_only=True)
+    assert torch.equal(reader.get(IMAGE).embedding, ENCODED.embedding)
+    reader.put(IMAGE[::-1], ENCODED)
+    assert len(list(store.folder.iterdir())) == 1
+    with pytest.raises(ValueError, match=r"kept holds no encodings of this network at 512 px; make them first"):
+        EncodingStore(tmp_path / "kept", weights_hash="ab" * 32, size=512, read_only=True)
+    assert len(list((tmp_path / "kept").iterdir())) == 1
+
+
 def test_damage_is_noticed_wherever_it_is(store):
     store.put(IMAGE, ENCODED)
     path = only_file(store)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from inter2former.errors import RunError
 from inter2former.training.run_folder import RunFolder
 from inter2former.training.settings import TrainingSettings
 from inter2former.training.state import RunState
@@ -36,6 +37,18 @@ def test_one_state_needs_no_further_folder(tmp_path):
     for step in (5, 10):
         folder.save_state(state_of(step))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["settings.json", "state.pt"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no flock")
+def test_one_run_writes_at_a_time(tmp_path):
+    first, second = (RunFolder(tmp_path, TrainingSettings(), writes=True) for _ in range(2))
+    with first.held():
+        first.log(1, {"iou": 0.5})
+        with pytest.raises(RunError, match=r"another run writes to .*; wait for it"), second.held():
+            pass
+    with second.held():
+        second.log(2, {"iou": 0.5})
+    assert [json.loads(line)["step"] for line in (tmp_path / "log.jsonl").read_text().splitlines()] == [1, 2]
 
 
 def test_settings_are_compared_by_value(tmp_path):

@@ -9,8 +9,9 @@ from torch import Tensor
 
 from inter2former.checkpoint import load_mobile_sam
 from inter2former.config import STRIDE
-from inter2former.evaluation.segmenters.sam_family import SamSegmenter, padded_frame, use_threads
+from inter2former.evaluation.segmenters.sam_family import SamSegmenter, padded_frame
 from inter2former.frame import MAX_SIZE, WorkingFrame
+from inter2former.machine import use_threads
 from inter2former.model.mobile_sam import MobileSam
 from inter2former.model.sam_decoder import SINGLE_MASK
 

@@ -21,7 +21,7 @@ from inter2former.frame import WorkingFrame, resize_to_working
 from inter2former.model.normalise import normalised_input
 from inter2former.prompt import Click
 
-__all__ = ["SamSegmenter", "input_points", "padded_frame", "squeezed_frame", "upsample", "use_threads"]
+__all__ = ["SamSegmenter", "input_points", "padded_frame", "squeezed_frame", "upsample"]
 
 
 class SamSegmenter(ABC):
@@ -119,15 +119,3 @@ def upsample(logits: Tensor, frame: WorkingFrame) -> NDArray[np.float32]:
     content = padded[:, :, : frame.content_height, : frame.content_width]
     original = F.interpolate(content, (frame.height, frame.width), mode="bilinear", align_corners=False)
     return np.asarray(original[0, 0].numpy(), np.float32)
-
-
-def use_threads(threads: int | None) -> None:
-    """Set the threads of the whole process's tensor operations; None leaves them as they are.
-
-    Raises:
-        ValueError: less than one.
-    """
-    if threads is not None:
-        if threads < 1:
-            raise ValueError(f"threads is {threads}; it must be at least 1")
-        torch.set_num_threads(threads)

@@ -14,8 +14,9 @@ import torch
 from torch import Tensor
 
 from inter2former.errors import MissingPackageError, WeightsError
-from inter2former.evaluation.segmenters.sam_family import SamSegmenter, padded_frame, squeezed_frame, use_threads
+from inter2former.evaluation.segmenters.sam_family import SamSegmenter, padded_frame, squeezed_frame
 from inter2former.frame import WorkingFrame
+from inter2former.machine import use_threads
 
 __all__ = ["RANDOM", "TransformersSegmenter"]
 

@@ -11,6 +11,7 @@ import {rasterised} from './masks.js';
 
 const POSITIVE = '#00c853';
 const NEGATIVE = '#ff1744';
+const FULL = 0x01010101;
 
 /** Draws the image, the masks and the prompts on three canvases that lie on each other. */
 export class Renderer {
@@ -93,6 +94,7 @@ export class Renderer {
     /** @type {Box} */
     const seen = [Math.max(full[0], -x), Math.max(full[1], -y), Math.min(full[2], width - x), Math.min(full[3], height - y)];
     if (seen[0] >= seen[2] || seen[1] >= seen[3]) return;
+    for (const clip of [full, seen]) clip[2] += -(clip[2] - clip[0]) & 3; // Whole words, see `_picture`.
     const key = [scale, colour, this.opacity, this.outlineOnly, strong, this.ratio].join();
     let drawn = this._drawn.get(name);
     const serves = drawn && drawn.mask === mask && drawn.key === key && (drawn.whole ||
@@ -120,9 +122,20 @@ export class Renderer {
     const tint = (rgb | (Math.round(255 * (this.outlineOnly ? 0 : this.opacity)) << 24)) >>> 0;
     const line = (rgb | (255 << 24)) >>> 0, shade = (110 << 24) >>> 0;
     const reach = Math.max(1, Math.round((strong ? 2 : 1) * this.ratio));
+    // Most words of four pixels are deep inside or far outside: 7x sooner than to ask the neighbours of every pixel.
+    const words = new Uint32Array(plane.buffer), across = width / 4, far = reach * across;
     // Reads beyond the plane are undefined, and so count as outside; at the left and right they would wrap around.
     for (let y = 0, at = 0; y < height; y++) {
+      const middle = reach <= 4 && y >= reach && y < height - reach;
       for (let x = 0; x < width; x++, at++) {
+        while (middle && !(x & 3) && x > 0 && x < width - 4) {
+          const word = at >> 2, value = words[word];
+          if (words[word - 1] !== value || words[word + 1] !== value || words[word - far] !== value || words[word + far] !== value) break;
+          if (value === FULL) pixels[at] = pixels[at + 1] = pixels[at + 2] = pixels[at + 3] = tint;
+          else if (value || words[word - across] || words[word + across]) break;
+          x += 4;
+          at += 4;
+        }
         if (plane[at]) {
           const inner = (x < reach || plane[at - reach]) && (x >= width - reach || plane[at + reach]) &&
             (y < reach || plane[at - reach * width]) && (y >= height - reach || plane[at + reach * width]);

@@ -10,8 +10,13 @@ import {Mask, patched, readRuns} from './masks.js';
  * @typedef {import('./types.js').DraftView} DraftView
  * @typedef {{path: string, key: string, width: number, height: number, tile: number, levels: number, size: number, status: string}} Picture
  * @typedef {{object: number|null, label: number|null, working: boolean, prompts: Prompt[], undone: number, mask: Mask,
- *   pending: number, score: number, area: number, fine: boolean, seconds: number, kept: boolean}} Draft
+ *   pending: number, score: number, area: number, fine: boolean, seconds: number, waited: number, elapsed: number,
+ *   kept: boolean}} Draft
  */
+
+// A mask that comes this soon, in milliseconds, is all there is to show. Painting first that it is awaited would take
+// the cores from the network, and the eye sees no difference.
+const SOON = 120;
 
 const PALETTE = ['#1e90ff', '#ff7f0e', '#2ca02c', '#d62790', '#9467bd', '#00b3b3', '#e6b800', '#e6194b', '#7a9e00', '#a0522d'];
 
@@ -19,7 +24,7 @@ const PALETTE = ['#1e90ff', '#ff7f0e', '#2ca02c', '#d62790', '#9467bd', '#00b3b3
 function noDraft() {
   return {
     object: null, label: null, working: false, prompts: [], undone: 0, mask: new Mask(),
-    pending: 0, score: 0, area: 0, fine: false, seconds: 0, kept: true,
+    pending: 0, score: 0, area: 0, fine: false, seconds: 0, waited: 0, elapsed: 0, kept: true,
   };
 }
 
@@ -43,6 +48,8 @@ export class State extends EventTarget {
     this.selected = null;
     this.history = [0, 0];
     this.progress = {stage: 'load', share: 0};
+    /** @type {number|undefined} */
+    this._later = undefined;
   }
 
   /** @param {any} message @param {Uint8Array} payload */
@@ -61,6 +68,7 @@ export class State extends EventTarget {
         this.draft = noDraft();
         this.history = [0, 0];
         this.selected = null;
+        clearTimeout(this._later);
         this._takeDraft(message.draft);
         this.draft.kept = message.kept;
         this._takeMasks(message.masks, payload);
@@ -72,11 +80,13 @@ export class State extends EventTarget {
         this._takeDraft(message.draft);
         Object.assign(this.draft, {
           pending: message.pending, score: message.score, area: message.area, fine: message.fine,
-          seconds: message.seconds, kept: message.kept,
+          seconds: message.seconds, waited: message.waited, elapsed: message.elapsed, kept: message.kept,
         });
         this.history = message.history;
         this._takeMasks(message.masks, payload);
-        this._tell('draft');
+        clearTimeout(this._later);
+        if (message.pending && this.progress.stage === 'ready') this._later = setTimeout(() => this._tell('draft'), SOON);
+        else this._tell('draft');
         break;
       case 'objects':
         if (message.path !== this.picture?.path) break;

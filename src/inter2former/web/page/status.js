@@ -4,6 +4,8 @@ import {labelName} from './labels.js';
 /** @typedef {import('./main.js').Page} Page */
 
 const THEME = 'inter2former.theme';
+// How long what is saved may be told late, in milliseconds: not while the cores are busy with a click.
+const LATE = 250;
 const STAGES = /** @type {Record<string, string>} */ ({
   load: 'Loading the network', read: 'Reading the image', wait: 'Waiting for the network', resize: 'Preparing the image',
   embed: 'Encoding the image', ready: 'Ready',
@@ -16,11 +18,16 @@ export class Status {
     this.page = page;
     this._spoken = '';
     this._savedAt = '';
+    /** @type {number|undefined} */
+    this._saving = undefined;
     const {state, connection, tools, view} = page;
     for (const name of ['draft', 'picture', 'objects', 'progress']) state.addEventListener(name, () => this.show());
     tools.addEventListener('change', () => this._pointer());
     view.addEventListener('change', () => this._pointer());
-    connection.addEventListener('moves', (event) => this._moves(/** @type {CustomEvent} */ (event).detail.saved));
+    connection.addEventListener('moves', (event) => {
+      if (/** @type {CustomEvent} */ (event).detail.saved) this._savedAt = new Date().toLocaleTimeString();
+      this._saving ??= setTimeout(() => this._showSaved(), LATE);
+    });
     connection.addEventListener('lost', () => this._lost());
     connection.addEventListener('outdated', () => this.say('The server is of another version; reload the page.', true));
     for (const button of document.querySelectorAll('[data-command]')) {
@@ -110,10 +117,9 @@ export class Status {
     }
   }
 
-  /** @param {boolean|undefined} saved */
-  _moves(saved) {
+  _showSaved() {
     const {connection, state} = this.page, line = byId('saved');
-    if (saved) this._savedAt = new Date().toLocaleTimeString();
+    this._saving = undefined;
     line.classList.remove('wrong');
     if (connection.unsaved) setText(line, 'saving …');
     else if (!state.draft.kept && state.draft.working) {
@@ -124,6 +130,8 @@ export class Status {
 
   _lost() {
     const line = byId('saved');
+    clearTimeout(this._saving);
+    this._saving = undefined;
     setText(line, 'not connected');
     line.classList.add('wrong');
     this.say('The server does not answer; trying again. If it was started anew, open the address that it printed.', true);

@@ -14,7 +14,6 @@ from inter2former.evaluation.segmenters.sam_family import (
     padded_frame,
     squeezed_frame,
     upsample,
-    use_threads,
 )
 from inter2former.prompt import Click
 
@@ -137,12 +136,3 @@ def test_logits_go_over_the_input_to_the_original_without_the_padding():
     assert result.shape == (80, 128)
     np.testing.assert_array_equal(result, expected[0, 0].numpy())
     assert np.abs(result).max() < 1e3
-
-
-def test_threads(torch_threads):
-    use_threads(1)
-    assert torch.get_num_threads() == 1
-    use_threads(None)
-    assert torch.get_num_threads() == 1
-    with pytest.raises(ValueError, match="threads is 0; it must be at least 1"):
-        use_threads(0)

@@ -1,0 +1,44 @@
+"""What this machine is, how much memory the process took of it, and how many of its threads compute."""
+
+from __future__ import annotations
+
+import platform
+import sys
+from pathlib import Path
+
+import torch
+
+if sys.platform != "win32":
+    import resource
+
+__all__ = ["peak_memory", "processor", "use_threads"]
+
+
+def processor() -> str:
+    """The processor's name as the system states it, "unknown" where it does not."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(errors="replace").splitlines()
+    except OSError:
+        lines = []
+    names = [line.partition(":")[2].strip() for line in lines if line.lower().startswith("model name")]
+    return names[0] if names else platform.processor() or "unknown"
+
+
+def peak_memory() -> int:
+    """Greatest resident memory of this process so far, in bytes; 0 on Windows, where it is not known."""
+    if sys.platform == "win32":
+        return 0
+    # Linux counts in KiB, macOS in bytes.
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+def use_threads(threads: int | None) -> None:
+    """Set the threads of the whole process's tensor operations; None leaves them as they are.
+
+    Raises:
+        ValueError: less than one.
+    """
+    if threads is not None:
+        if threads < 1:
+            raise ValueError(f"threads is {threads}; it must be at least 1")
+        torch.set_num_threads(threads)
