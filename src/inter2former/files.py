@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import sys
 from collections.abc import Iterator
@@ -13,7 +14,10 @@ from typing import IO, Any, BinaryIO
 if sys.platform != "win32":
     import fcntl
 
-__all__ = ["hold", "replacing", "write_whole"]
+__all__ = ["UNFINISHED_NAME", "hold", "replacing", "write_whole"]
+
+UNFINISHED_NAME = re.compile(r"\.[0-9a-f]{16}\.part")
+"""The names of what `replacing` has not finished; a writer that was killed leaves one."""
 
 
 @contextmanager

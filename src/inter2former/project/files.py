@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
-import secrets
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import datetime, timezone
@@ -13,11 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from inter2former.errors import ProjectError
+from inter2former.files import UNFINISHED_NAME, replacing
 
 __all__ = ["now", "read_object", "remove_unfinished", "sync_folder", "write_atomic"]
-
-_UNFINISHED = ".part"
-_UNFINISHED_NAME = re.compile(r"\.[0-9a-f]{16}\.part")
 
 
 def now() -> str:
@@ -35,22 +31,17 @@ def write_atomic(path: Path, content: bytes) -> None:
     Raises:
         ProjectError: it cannot be written.
     """
-    unfinished = path.with_name(f".{secrets.token_hex(8)}{_UNFINISHED}")
     try:
         _make_folder(path.parent)
-        with unfinished.open("xb") as stream:
+        with replacing(path) as stream:
             stream.write(content)
             stream.flush()
             os.fsync(stream.fileno())
-        os.replace(unfinished, path)
         sync_folder(path.parent)
     except OSError as error:
         raise ProjectError(
             f"{path}: cannot be written ({error.strerror or error}); check the folder's rights and free space"
         ) from error
-    finally:
-        with suppress(OSError):
-            unfinished.unlink(missing_ok=True)
 
 
 def sync_folder(folder: Path) -> None:
@@ -66,8 +57,8 @@ def sync_folder(folder: Path) -> None:
 
 def remove_unfinished(folder: Path) -> None:
     """Remove what a writer that was killed left half-written, in a folder and all below it."""
-    for found in folder.rglob(f".*{_UNFINISHED}"):
-        if _UNFINISHED_NAME.fullmatch(found.name):
+    for found in folder.rglob(".*.part"):
+        if UNFINISHED_NAME.fullmatch(found.name):
             with suppress(OSError):
                 found.unlink()
 
