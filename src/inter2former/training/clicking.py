@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from inter2former.model.image_features import ImageFeatures
-from inter2former.model.inter2former import EncodedImage, Inter2Former
+from inter2former.model.inter2former import EncodedImage, Inter2Former, TrainingOutput
 from inter2former.training.batches import Batch
-from inter2former.training.interaction import simulate_interaction
+from inter2former.training.interaction import SimulatedInteraction, simulate_interaction
 from inter2former.training.losses import IGNORE, low_resolution_target, normalised_focal_loss
 from inter2former.training.objective import Losses
 from inter2former.training.settings import TrainingSettings
@@ -29,29 +29,45 @@ class Clicking:
         self.settings = settings
 
     def losses(self, batch: Batch, step: int, *, piece: int = 0) -> Losses:
-        """Simulate the interaction on a batch and compute its losses.
+        """Simulate the interaction on a batch and compute the losses of its last answers.
 
         Returns:
-            `mask`, `coarse` and `commitment`; the figure `iou`; the logits.
+            `mask`, `coarse` and `commitment`, each the mean over the answers that are learned from; the figure `iou`
+            and the logits, of the last answer.
         """
         network, settings = self.network, self.settings
         device = next(network.parameters()).device
         image, target = batch.image.to(device), batch.target.to(device)
         features = self._features(image, batch.embedding)
-        edges = network.edge_encoder(image, features.skips)
-        embedding = network.embedding_norm(features.embedding)
-        with torch.no_grad():
-            fixed = network.prepared(EncodedImage(embedding.detach(), edges))
-        reference_map = simulate_interaction(network, fixed, batch.target, settings, step=step, rank=piece)
-        output = network.forward_training(EncodedImage(embedding, edges), reference_map.to(device))
-        coarse_target = low_resolution_target(target, (output.coarse_logits.shape[2], output.coarse_logits.shape[3]))
-        logits = output.logits.detach()
-        terms = {
-            "mask": normalised_focal_loss(output.logits, target).mean(),
-            "coarse": normalised_focal_loss(output.coarse_logits, coarse_target).mean() * settings.coarse_weight,
-            "commitment": output.commitment_loss.float() * settings.commitment_weight,
-        }
+        encoded = EncodedImage(network.embedding_norm(features.embedding), network.edge_encoder(image, features.skips))
+        users = SimulatedInteraction(batch.target, network.config.clicks, settings, step=step, rank=piece)
+        learned = min(settings.learned_answers, users.rounds + 1)
+        self._answer_silently(encoded, users, users.rounds + 1 - learned)
+        answers: list[dict[str, Tensor]] = []
+        for left in reversed(range(learned)):
+            output = network.forward_training(encoded, users.reference_maps().to(device))
+            answers.append(self._terms(output, target))
+            logits = output.logits.detach()
+            if left:
+                users.answered((logits[:, 0] > 0).unbind())
+        terms = {name: torch.stack([answer[name] for answer in answers]).mean() for name in answers[0]}
         return Losses(terms, {"iou": _mean_iou(logits > 0, target)}, logits)
+
+    def _answer_silently(self, encoded: EncodedImage, users: SimulatedInteraction, rounds: int) -> None:
+        """The answers that only prepare those to learn from."""
+        if rounds:
+            with torch.no_grad():
+                fixed = self.network.prepared(encoded._replace(embedding=encoded.embedding.detach()))
+            simulate_interaction(self.network, fixed, users, rounds)
+
+    def _terms(self, output: TrainingOutput, target: Tensor) -> dict[str, Tensor]:
+        """The losses of one answer, weighted."""
+        coarse_target = low_resolution_target(target, (output.coarse_logits.shape[2], output.coarse_logits.shape[3]))
+        return {
+            "mask": normalised_focal_loss(output.logits, target).mean(),
+            "coarse": normalised_focal_loss(output.coarse_logits, coarse_target).mean() * self.settings.coarse_weight,
+            "commitment": output.commitment_loss.float() * self.settings.commitment_weight,
+        }
 
     def _features(self, image: Tensor, cached: Tensor | None) -> ImageFeatures:
         """The image encoder's part: cached where the batch has it, with gradient where the encoder is trained."""

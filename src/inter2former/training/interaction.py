@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import random
+from collections.abc import Sequence
 from functools import partial
 
 import numpy as np
@@ -21,7 +22,7 @@ from inter2former.prompt import Click
 from inter2former.training.losses import IGNORE
 from inter2former.training.settings import TrainingSettings
 
-__all__ = ["extra_click_probabilities", "sample_extra_clicks", "simulate_interaction"]
+__all__ = ["SimulatedInteraction", "extra_click_probabilities", "sample_extra_clicks", "simulate_interaction"]
 
 
 def extra_click_probabilities(gamma: float = 0.6, maximum: int = 20) -> NDArray[np.float64]:
@@ -60,45 +61,63 @@ def sample_extra_clicks(rng: np.random.Generator, *, gamma: float = 0.6, maximum
     return int(rng.choice(maximum + 1, p=extra_click_probabilities(gamma, maximum)))
 
 
-def simulate_interaction(
-    network: Inter2Former,
-    encoded: EncodedImage,
-    target: Tensor,
-    settings: TrainingSettings,
-    *,
-    step: int,
-    rank: int = 0,
-) -> Tensor:
-    """Click on a batch as a person would, and return the reference maps that the learning step sees.
+class SimulatedInteraction:
+    """The simulated users of a batch, who click as people would: first in the object, then where the answer is wrong.
 
-    Every sample gets a first click and then as many more, each where the network's answer is wrong, as
-    `sample_extra_clicks` says. The network runs without gradient.
+    Attributes:
+        rounds: how many more clicks follow the first prompt, as `sample_extra_clicks` says; the same in all processes,
+            so that none waits for the others.
+    """
+
+    def __init__(
+        self, target: Tensor, clicks: ClickConfig, settings: TrainingSettings, *, step: int, rank: int = 0
+    ) -> None:
+        """Give every sample its first prompt.
+
+        Args:
+            target: (B, 1, H, W) uint8: 0 background, 1 object, 255 ignored.
+            clicks: how clicks enter the reference map.
+            settings: how many clicks, how far from the deepest error, and the seed of all draws.
+            step: of the run; the draws depend on it.
+            rank: of the process.
+        """
+        common = np.random.default_rng((settings.seed, step, 1))
+        self.rounds = sample_extra_clicks(common, gamma=settings.extra_click_gamma, maximum=settings.max_extra_clicks)
+        rng = np.random.default_rng((settings.seed, step, 1, rank))
+        self._sessions = [_Session(plane, clicks, settings, rng) for plane in target[:, 0].numpy()]
+        for session in self._sessions:
+            session.begin(with_box=rng.random() < settings.box_probability)
+
+    def reference_maps(self) -> Tensor:
+        """What the users have said so far: (B, 1, H, W) uint8 states 0..4."""
+        return torch.from_numpy(np.stack([session.reference_map for session in self._sessions]))[:, None]
+
+    def answered(self, masks: Sequence[Tensor]) -> None:
+        """Show the users the network's answers, upon which each clicks once more, if there is a mistake left.
+
+        Args:
+            masks: (H, W) bool for each sample, on any device.
+        """
+        for session, mask in zip(self._sessions, masks, strict=True):
+            session.see(mask.cpu().numpy())
+
+
+def simulate_interaction(
+    network: Inter2Former, encoded: EncodedImage, users: SimulatedInteraction, rounds: int
+) -> None:
+    """Let a network answer simulated users, without gradient.
 
     Args:
         network: decodes with its current weights.
-        encoded: the batch's embeddings and edge maps.
-        target: (B, 1, H, W) uint8: 0 background, 1 object, 255 ignored.
-        settings: how many clicks, how far from the deepest error, and the seed of all draws.
-        step: of the run; the draws depend on it.
-        rank: of the process; all processes take the same number of rounds, so that none waits for the others.
-
-    Returns:
-        (B, 1, H, W) uint8 reference maps.
+        encoded: the batch's embeddings and edge terms, made ready for `Inter2Former.decode`.
+        users: of the same batch.
+        rounds: number of answers.
     """
-    common = np.random.default_rng((settings.seed, step, 1))
-    rounds = sample_extra_clicks(common, gamma=settings.extra_click_gamma, maximum=settings.max_extra_clicks)
-    rng = np.random.default_rng((settings.seed, step, 1, rank))
-    sessions = [_Session(plane, network.config.clicks, settings, rng) for plane in target[:, 0].numpy()]
-    for session in sessions:
-        session.begin(with_box=rng.random() < settings.box_probability)
     for _ in range(rounds):
+        reference_map = users.reference_maps()
         with torch.no_grad():
-            answers = network.decode(encoded, _stacked(sessions).to(encoded.embedding.device))
-        for session, answer in zip(sessions, answers, strict=True):
-            mask = (answer.pasted(*target.shape[2:]) > 0).cpu().numpy()
-            session.reference_map = apply_prediction(session.reference_map, mask)
-            session.click(mask)
-    return _stacked(sessions)
+            answers = network.decode(encoded, reference_map.to(encoded.embedding.device))
+        users.answered([answer.pasted(*reference_map.shape[2:]) > 0 for answer in answers])
 
 
 class _Session:
@@ -138,6 +157,11 @@ class _Session:
         self.reference_map = stamp_box(self.reference_map, *box)
         self.prompted = True
 
+    def see(self, mask: NDArray[np.bool_]) -> None:
+        """An answer enters the map, and the user clicks on its worst mistake."""
+        self.reference_map = apply_prediction(self.reference_map, mask)
+        self.click(mask)
+
     def click(self, mask: NDArray[np.bool_]) -> None:
         click = self._next_click(mask)
         if click is not None:
@@ -150,7 +174,3 @@ class _Session:
         if self.person is not None:
             return self.person(mask, self.target, ignore=self.ignore, number=len(self.clicks))
         return next_click(mask, self.target, ignore=self.ignore, previous=self.clicks, rule=self.rule, rng=self.rng)
-
-
-def _stacked(sessions: list[_Session]) -> Tensor:
-    return torch.from_numpy(np.stack([session.reference_map for session in sessions]))[:, None]

@@ -40,7 +40,7 @@ class ScheduledAdamW:
             settings: the rates and the schedule.
         """
         self.settings = settings
-        encoder.requires_grad_(settings.encoder_learning_rate > 0)
+        _freeze(encoder, settings)
         groups: dict[_Rate, list[nn.Parameter]] = {}
         # These two come first and in this order, whatever the network: runs of earlier versions are resumed by place.
         groups[_Rate(settings.learning_rate, True)] = []
@@ -118,6 +118,22 @@ def _last(encoder: ImageEncoder) -> int:
         blocks = [*encoder.local_stage, *(block for stage in encoder.window_stages for block in stage)]  # type: ignore[attr-defined]
         return len(blocks) + 1
     return len(encoder.blocks) + 1
+
+
+def _freeze(encoder: ImageEncoder, settings: TrainingSettings) -> None:
+    """Let only the layers want a gradient that are trained.
+
+    Raises:
+        ValueError: the settings freeze more layers than there are.
+    """
+    first, last = settings.encoder_frozen_layers, _last(encoder)
+    if not 0 <= first <= last:
+        raise ValueError(
+            f"encoder_frozen_layers is {first}, but the encoder's layers are 0 to {last}; leave one to train"
+        )
+    layers = encoder_layers(encoder)
+    for name, parameter in encoder.named_parameters():
+        parameter.requires_grad_(settings.encoder_learning_rate > 0 and layers[name] >= first)
 
 
 def _encoder_rates(encoder: ImageEncoder, settings: TrainingSettings) -> dict[str, float]:

@@ -19,6 +19,7 @@ AT_LEAST_ONE = (
     "max_merged_objects",
     "kept_states",
     "picture_every",
+    "learned_answers",
 )
 SHARES = (
     "box_probability",
@@ -54,6 +55,8 @@ class TrainingSettings:
         coarse_weight: factor on the auxiliary loss of the low-resolution mask.
         extra_click_gamma: ratio of the probabilities of one more simulated click.
         max_extra_clicks: greatest number of simulated clicks before the one that is learned from.
+        learned_answers: how many of a session's answers are learned from, the last ones; the image is encoded once for
+            all of them.
         inner_ratio: the simulated click falls where an error is deeper than 1/inner_ratio of its greatest depth.
         unsteady_share: share of the sessions whose clicks are those of `RealisticClicker`: drawn over the whole error,
             with an unsteady hand, some of them beside it.
@@ -72,6 +75,7 @@ class TrainingSettings:
         bfloat16: compute in bfloat16 where that is safe (autocast); weights and losses stay float32.
         encoder_learning_rate: highest learning rate of the image encoder's last layers; 0: the encoder stays as it is.
         encoder_layer_decay: factor on the rate per layer of the encoder, from the last one down.
+        encoder_frozen_layers: how many of the encoder's first layers stay as they are, which need no gradient then.
         encoder_layers: the number of layers from which the decay is counted; 0: as many as the encoder has. The release
             counts from 24 for a ViT of 12, which slows all of its layers.
         merge_probability: how often several objects are merged into one.
@@ -104,6 +108,7 @@ class TrainingSettings:
     coarse_weight: float = 1.0
     extra_click_gamma: float = 0.6
     max_extra_clicks: int = 20
+    learned_answers: int = 1
     inner_ratio: float = 1.7
     unsteady_share: float = 0.0
     box_probability: float = 0.08
@@ -127,6 +132,7 @@ class TrainingSettings:
     bfloat16: bool = False
     encoder_learning_rate: float = 0.0
     encoder_layer_decay: float = 0.9
+    encoder_frozen_layers: int = 0
     encoder_layers: int = 0
     merge_probability: float = 0.0
     max_merged_objects: int = 3

@@ -10,7 +10,12 @@ import torch
 
 from inter2former.clicks.reference_map import State
 from inter2former.model.inter2former import EncodedImage
-from inter2former.training.interaction import extra_click_probabilities, sample_extra_clicks, simulate_interaction
+from inter2former.training.interaction import (
+    SimulatedInteraction,
+    extra_click_probabilities,
+    sample_extra_clicks,
+    simulate_interaction,
+)
 from inter2former.training.losses import IGNORE
 
 SIDE = 64
@@ -60,9 +65,9 @@ def target():
 
 
 def simulate(network, encoded, target, settings, seed=5, **changes):
-    return simulate_interaction(
-        network, network.prepared(encoded), target, dataclasses.replace(settings, **changes), step=seed
-    )
+    users = SimulatedInteraction(target, network.config.clicks, dataclasses.replace(settings, **changes), step=seed)
+    simulate_interaction(network, network.prepared(encoded), users, users.rounds)
+    return users.reference_maps()
 
 
 def definite(reference_map, state):

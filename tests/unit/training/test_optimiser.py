@@ -87,6 +87,24 @@ def test_the_encoders_rate_falls_by_layer(network, settings):
     assert set(rates) == {name for name, _ in network.named_parameters()}
 
 
+def test_the_first_layers_can_stay(network, settings):
+    trained = dataclasses.replace(settings, encoder_learning_rate=1e-3, live_share=1.0, encoder_frozen_layers=4)
+    _, rates = rates_of(network, trained)
+    layers = encoder_layers(network.encoder)
+    still = {f"encoder.{name}" for name, layer in layers.items() if layer < 4}
+    assert still
+    assert set(rates) == {name for name, _ in network.named_parameters()} - still
+    assert rates["encoder.window_stages.2.0.widen.weight"][0] == pytest.approx(0.9e-3)
+    wanted = {name: parameter.requires_grad for name, parameter in network.encoder.named_parameters()}
+    assert wanted == {name: layer >= 4 for name, layer in layers.items()}
+
+
+def test_more_frozen_layers_than_there_are(network, settings):
+    trained = dataclasses.replace(settings, encoder_learning_rate=1e-3, live_share=1.0, encoder_frozen_layers=6)
+    with pytest.raises(ValueError, match="encoder_frozen_layers is 6, but the encoder's layers are 0 to 5"):
+        ScheduledAdamW(network, network.encoder, trained)
+
+
 def test_rates_of_the_release():
     config = dataclasses.replace(preset("inter2former-b").encoder, width=64, heads=4)
     with torch.device("meta"):
