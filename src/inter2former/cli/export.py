@@ -84,6 +84,8 @@ def run_import(options: argparse.Namespace) -> int:
     else:
         project = Project(folder, holder=holder)
     with project:
+        if options.images is not None:
+            project.library.require(options.images)
         report = import_into_project(project, options.format, Path(options.path), add=options.add, progress=_Progress())
     _print(report, options, f"{options.project}: from {options.format}")
     return 0

@@ -94,16 +94,23 @@ def evaluate_session(
         mask = _mask(answer, protocol)
         seconds = time.perf_counter() - stepped
         stepping += seconds
-        quality = truth.iou(mask), truth.boundary_iou(mask)
-        broken = answer.contradicted
-        records.append(ClickRecord(click, *quality, whole_microseconds(seconds), len(broken), click in broken))
+        records.append(_record(click, answer, mask, truth, seconds))
         if watch is not None:
             watch(click, answer)
-        if protocol.stop_at_iou is not None and quality[0] >= protocol.stop_at_iou:
+        if protocol.stop_at_iou is not None and records[-1].iou >= protocol.stop_at_iou:
             break
+    drawn = encode_rle(mask) if records else ""
+    return _session(sample, seed, records, drawn, time.perf_counter() - started - stepping)
+
+
+def _record(click: Click, answer: Answer, mask: BoolArray, truth: Truth, seconds: float) -> ClickRecord:
+    broken = answer.contradicted
+    quality = truth.iou(mask), truth.boundary_iou(mask)
+    return ClickRecord(click, *quality, whole_microseconds(seconds), len(broken), click in broken)
+
+
+def _session(sample: Sample, seed: int, records: list[ClickRecord], mask: str, overhead: float) -> SessionRecord:
     height, width = sample.mask.shape
-    drawn = (encode_rle(mask) if records else "", encode_rle(sample.mask))
-    overhead = time.perf_counter() - started - stepping
     return SessionRecord(
         id=sample.id,
         seed=seed,
@@ -112,8 +119,8 @@ def evaluate_session(
         clicks=tuple(records),
         encode_seconds=0.0,
         overhead_seconds=whole_microseconds(overhead),
-        mask=drawn[0],
-        target=drawn[1],
+        mask=mask,
+        target=encode_rle(sample.mask),
     )
 
 

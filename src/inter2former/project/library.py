@@ -66,6 +66,18 @@ class Library:
         self.folder = folder
         self.files = None if files is None else tuple(files)
 
+    def require(self, folder: str | os.PathLike[str]) -> None:
+        """Refuse a folder of images that is neither this one nor below it.
+
+        Raises:
+            ProjectError: both folders are named.
+        """
+        if not Path(folder).resolve().is_relative_to(self.folder.resolve()):
+            raise ProjectError(
+                f"{folder}: the project's images are in {self.folder.resolve()}; name another project folder, or that "
+                "folder of images"
+            )
+
     def listing(self) -> Listing:
         """Look which images there are; links to folders are not followed."""
         if self.files is not None:

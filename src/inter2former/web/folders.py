@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from inter2former.errors import ProjectError
 from inter2former.project.library import IMAGE_SUFFIXES, PROJECT_FILE
 from inter2former.project.store import Project
 
@@ -36,11 +37,14 @@ def open_project(paths: Sequence[str | os.PathLike[str]], folder: str | os.PathL
         folder: where the project is or shall be; None: in the folder of the images, under the name `INSIDE`.
     Raises:
         ValueError: a path is neither, or there is no image.
-        ProjectError: the project cannot be used.
+        ProjectError: the project cannot be used, or its images are elsewhere.
     """
     given = [Path(path) for path in paths]
     if len(given) == 1 and given[0].is_dir():
-        return Opened(_project(given[0], folder), None)
+        project = _project(given[0], folder)
+        if folder is not None and given[0].resolve() != project.folder.resolve():
+            _require(project, given[0])
+        return Opened(project, None)
     for path in given:
         if path.is_dir():
             raise ValueError(f"{path}: is a folder beside other paths; give one folder, or single images")
@@ -57,6 +61,15 @@ def open_project(paths: Sequence[str | os.PathLike[str]], folder: str | os.PathL
         project.close()
         raise ValueError(f"{outside[0]}: is not in the project's folder of images {below}; name another project folder")
     return Opened(project, tuple(dict.fromkeys(path.relative_to(below).as_posix() for path in whole)))
+
+
+def _require(project: Project, images: Path) -> None:
+    """Close a project whose images are elsewhere, and refuse it."""
+    try:
+        project.library.require(images)
+    except ProjectError:
+        project.close()
+        raise
 
 
 def _project(images: Path, folder: str | os.PathLike[str] | None) -> Project:

@@ -9,6 +9,7 @@ import socket
 import pytest
 
 from inter2former.cli.__main__ import main
+from inter2former.errors import ProjectError
 from inter2former.project.store import Project
 
 
@@ -40,6 +41,15 @@ def test_folder_of_images_has_its_project_inside(open_project, folder):
 def test_project_may_lie_elsewhere(open_project, folder, tmp_path):
     assert open_project(folder, folder=tmp_path / "plates") == (tmp_path / "plates", None)
     assert open_project(tmp_path / "plates") == (tmp_path / "plates", None)
+    assert open_project(tmp_path / "plates", folder=tmp_path / "plates") == (tmp_path / "plates", None)
+
+
+def test_the_project_of_other_images(open_project, folder, tmp_path):
+    open_project(folder, folder=tmp_path / "plates")
+    (tmp_path / "others").mkdir()
+    with pytest.raises(ProjectError, match=r"others: the project's images are in .*; name another project folder"):
+        open_project(tmp_path / "others", folder=tmp_path / "plates")
+    assert open_project(folder, folder=tmp_path / "plates") == (tmp_path / "plates", None)
 
 
 def test_single_images_are_shown_alone(open_project, folder):

@@ -43,6 +43,15 @@ def test_out_and_in_again(folder, capsys):
         assert project.record("a.png").objects[0].mask.area == 11 * 20 - 4
 
 
+def test_the_images_of_another_project(folder, capsys):
+    (folder / "others").mkdir()
+    arguments = ["import", str(folder / "p"), "x.json", "--format", "coco", "--images", str(folder / "others")]
+    assert main(arguments) == 2
+    message = capsys.readouterr().err
+    assert f"{folder / 'others'}: the project's images are in {folder / 'photos'}" in message
+    Project(folder / "p").close()  # nobody holds it any more
+
+
 def test_what_polygons_lose_is_shown(folder, capsys):
     out = str(folder / "yolo")
     assert main(["export", str(folder / "p"), "--format", "yolo", "--out", out, "--tolerance", "0"]) == 0
