@@ -99,7 +99,7 @@ def evaluate_session(
             watch(click, answer)
         if protocol.stop_at_iou is not None and records[-1].iou >= protocol.stop_at_iou:
             break
-    drawn = encode_rle(mask) if records else ""
+    drawn = (encode_rle(mask) if records else "", encode_rle(sample.mask))
     return _session(sample, seed, records, drawn, time.perf_counter() - started - stepping)
 
 
@@ -109,7 +109,9 @@ def _record(click: Click, answer: Answer, mask: BoolArray, truth: Truth, seconds
     return ClickRecord(click, *quality, whole_microseconds(seconds), len(broken), click in broken)
 
 
-def _session(sample: Sample, seed: int, records: list[ClickRecord], mask: str, overhead: float) -> SessionRecord:
+def _session(
+    sample: Sample, seed: int, records: list[ClickRecord], drawn: tuple[str, str], overhead: float
+) -> SessionRecord:
     height, width = sample.mask.shape
     return SessionRecord(
         id=sample.id,
@@ -119,8 +121,8 @@ def _session(sample: Sample, seed: int, records: list[ClickRecord], mask: str, o
         clicks=tuple(records),
         encode_seconds=0.0,
         overhead_seconds=whole_microseconds(overhead),
-        mask=mask,
-        target=encode_rle(sample.mask),
+        mask=drawn[0],
+        target=drawn[1],
     )
 
 

@@ -66,17 +66,14 @@ class Library:
         self.folder = folder
         self.files = None if files is None else tuple(files)
 
-    def require(self, folder: str | os.PathLike[str]) -> None:
-        """Refuse a folder of images that is neither this one nor below it.
+    def require(self, path: str | os.PathLike[str]) -> None:
+        """Refuse an image, or a folder of images, that is neither this folder nor below it.
 
         Raises:
-            ProjectError: both folders are named.
+            ProjectError: both are named.
         """
-        if not Path(folder).resolve().is_relative_to(self.folder.resolve()):
-            raise ProjectError(
-                f"{folder}: the project's images are in {self.folder.resolve()}; name another project folder, or that "
-                "folder of images"
-            )
+        if not Path(path).resolve().is_relative_to(below := self.folder.resolve()):
+            raise ProjectError(f"{path}: is not in the project's folder of images {below}; name another project folder")
 
     def listing(self) -> Listing:
         """Look which images there are; links to folders are not followed."""

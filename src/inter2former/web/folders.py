@@ -43,7 +43,7 @@ def open_project(paths: Sequence[str | os.PathLike[str]], folder: str | os.PathL
     if len(given) == 1 and given[0].is_dir():
         project = _project(given[0], folder)
         if folder is not None and given[0].resolve() != project.folder.resolve():
-            _require(project, given[0])
+            _require(project, given)
         return Opened(project, None)
     for path in given:
         if path.is_dir():
@@ -55,18 +55,16 @@ def open_project(paths: Sequence[str | os.PathLike[str]], folder: str | os.PathL
     whole = [path.resolve() for path in given]
     common = Path(os.path.commonpath([path.parent for path in whole]))
     project = _project(common, folder)
+    _require(project, whole)
     below = project.library.folder.resolve()
-    outside = [path for path in whole if not path.is_relative_to(below)]
-    if outside:
-        project.close()
-        raise ValueError(f"{outside[0]}: is not in the project's folder of images {below}; name another project folder")
     return Opened(project, tuple(dict.fromkeys(path.relative_to(below).as_posix() for path in whole)))
 
 
-def _require(project: Project, images: Path) -> None:
+def _require(project: Project, paths: Sequence[Path]) -> None:
     """Close a project whose images are elsewhere, and refuse it."""
     try:
-        project.library.require(images)
+        for path in paths:
+            project.library.require(path)
     except ProjectError:
         project.close()
         raise

@@ -47,7 +47,9 @@ def test_project_may_lie_elsewhere(open_project, folder, tmp_path):
 def test_the_project_of_other_images(open_project, folder, tmp_path):
     open_project(folder, folder=tmp_path / "plates")
     (tmp_path / "others").mkdir()
-    with pytest.raises(ProjectError, match=r"others: the project's images are in .*; name another project folder"):
+    with pytest.raises(
+        ProjectError, match=r"others: is not in the project's folder of images .*; name another project folder"
+    ):
         open_project(tmp_path / "others", folder=tmp_path / "plates")
     assert open_project(folder, folder=tmp_path / "plates") == (tmp_path / "plates", None)
 

@@ -48,7 +48,7 @@ def test_the_images_of_another_project(folder, capsys):
     arguments = ["import", str(folder / "p"), "x.json", "--format", "coco", "--images", str(folder / "others")]
     assert main(arguments) == 2
     message = capsys.readouterr().err
-    assert f"{folder / 'others'}: the project's images are in {folder / 'photos'}" in message
+    assert f"{folder / 'others'}: is not in the project's folder of images {folder / 'photos'}" in message
     Project(folder / "p").close()  # nobody holds it any more
 
 
