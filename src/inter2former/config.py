@@ -169,6 +169,8 @@ class DecoderConfig:
             only a scale and a shift per channel on the finer maps, whose few channels a norm would flatten.
         coarse_shapes_tokens: the auxiliary low-resolution mask sends its gradient into the tokens; not so as released.
         interpolation: how the upsampler doubles a map.
+        window_margin: a later click is answered from the tokens within this many of the prompt box, see
+            `Inter2Former.answer`; None as released: from all tokens.
         box_margin: tokens added on each side of the box that is upsampled.
         box_halo: further tokens computed and dropped, so that the crop equals the full map. With "token" norm and
             "bilinear" interpolation 2 is exact: the four stages reach 1 + 1/2 + 1/4 + 1/8 tokens.
@@ -193,6 +195,7 @@ class DecoderConfig:
     upsampling_norm: Literal["group", "token"] = "group"
     coarse_shapes_tokens: bool = False
     interpolation: Literal["bicubic", "bilinear"] = "bicubic"
+    window_margin: int | None = None
     box_margin: int = 0
     box_halo: int = 0
     box_holds_clicks: bool = False
@@ -209,6 +212,8 @@ class DecoderConfig:
             _check_range(self, name, 1)
         _check_range(self, "code_bits", 1, MAX_CODE_BITS)
         _check_range(self, "experts_per_token", 1, self.downscale)
+        if self.window_margin is not None:
+            _check_range(self, "window_margin", 0)
         _check_range(self, "box_margin", 0)
         _check_range(self, "box_halo", 0)
         for name in ("width", "hidden"):
@@ -312,6 +317,7 @@ PRESETS: dict[str, ModelConfig] = {
             upsampling_norm="token",
             coarse_shapes_tokens=True,
             interpolation="bilinear",
+            window_margin=4,
             box_margin=1,
             box_halo=2,
             box_holds_clicks=True,

@@ -157,7 +157,7 @@ def measure_session(engine: Engine, name: str, *, repeats: int, shares: tuple[fl
     Session(engine, encoding).add(Click(engine.size // 2, engine.size // 2, True))
     peak = peak_memory_gib()
     rates = measured_rates(engine.device)
-    scenes = {f"{share:.0%}": _scene(engine, encoding, share) for share in shares}
+    scenes = {share: _scene(engine, encoding, share) for share in shares}
     with torch.inference_mode(), full_precision(engine.device):
         return SessionTimes(
             processor(),
@@ -168,8 +168,8 @@ def measure_session(engine: Engine, name: str, *, repeats: int, shares: tuple[fl
             rates,
             _encode_times(engine, image, rates, repeats),
             _first_click_time(engine, encoding, repeats),
-            {share: _click_times(engine, encoding, scene, rates, repeats) for share, scene in scenes.items()},
-            {share: boundary_share(engine.network, scene) for share, scene in scenes.items()},
+            {f"{share:.0%}": _click_times(engine, share, scene, rates, repeats) for share, scene in scenes.items()},
+            {f"{share:.0%}": boundary_share(engine.network, scene) for share, scene in scenes.items()},
             peak,
         )
 
@@ -198,8 +198,10 @@ def _first_click_time(engine: Engine, encoding: Encoding, repeats: int) -> Stage
     return StageTimes(times_of(lambda: Session(engine, encoding).add(Click(middle, middle, True)), repeats))
 
 
-def _click_times(engine: Engine, encoding: Encoding, scene: Scene, rates: Rates, repeats: int) -> dict[str, StageTimes]:
+def _click_times(engine: Engine, share: float, scene: Scene, rates: Rates, repeats: int) -> dict[str, StageTimes]:
     network = engine.network
+    # A picture of this object alone: among others the network would not find it, but the one around it.
+    encoding = engine.encode(photo_like(engine.size, (share,)))
     object_ = MaskPrompt.of(scene.mask[: engine.size, : engine.size])
 
     def later_click() -> tuple[Prediction, float]:

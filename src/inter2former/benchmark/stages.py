@@ -58,6 +58,9 @@ def click_stages(
     """
     decoder = network.config.decoder
     reference_map = scene.reference_map(network.config).to(encoded.embedding.device)
+    window = network.window(reference_map)
+    encoded, pixels = encoded.cropped(window), window.scaled(STRIDE)
+    reference_map = reference_map[:, :, pixels.rows, pixels.columns].contiguous()
     split = TokenSplit.of(select_boundary_tokens(reference_map, rule=decoder.boundary, stride=STRIDE))
     x = network.prompt_embedding.add_to(encoded.embedding, reference_map)
     blocks = [block for block in network.blocks if isinstance(block, HybridBlock)]
@@ -66,7 +69,7 @@ def click_stages(
         between.append(block.attention.add_to(before[-1], block.norm1, split))
         before.append(block.feed_forward.add_to(between[-1], block.norm2, split))
     tokens = before.pop().transpose(1, 2).unflatten(2, split.flags.shape[1:])
-    box = scene.box(network.config) if box is None else box
+    box = (scene.box(network.config) if box is None else box).moved(-window.left, -window.top)
     attentions, feed_forwards = [block.attention for block in blocks], [block.feed_forward for block in blocks]
     return {
         "boundary tokens": Stage(

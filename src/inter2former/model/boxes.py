@@ -11,7 +11,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-__all__ = ["Box", "any_in_token", "prompt_box", "tight_box", "token_extremes", "whole_grid"]
+__all__ = ["Box", "any_in_token", "cut_sides", "prompt_box", "tight_box", "token_extremes", "whole_grid"]
 
 POSSIBLE_BACKGROUND = 1
 
@@ -26,16 +26,34 @@ class Box(NamedTuple):
 
     def grown(self, margin: int, height: int, width: int) -> Box:
         """This box with `margin` more tokens on each side, cut to a grid of `height` x `width` tokens."""
+        grown = Box(self.left - margin, self.top - margin, self.right + margin, self.bottom + margin)
+        return grown.within(whole_grid(height, width))
+
+    def shrunk(self, margin: int, limits: Box) -> Box:
+        """This box without `margin` tokens on each side that is none of the limits' sides."""
         return Box(
-            max(self.left - margin, 0),
-            max(self.top - margin, 0),
-            min(self.right + margin, width),
-            min(self.bottom + margin, height),
+            self.left + margin * (self.left > limits.left),
+            self.top + margin * (self.top > limits.top),
+            self.right - margin * (self.right < limits.right),
+            self.bottom - margin * (self.bottom < limits.bottom),
+        )
+
+    def within(self, limits: Box) -> Box:
+        """The part of this box that lies in another, which must not be none."""
+        return Box(
+            max(self.left, limits.left),
+            max(self.top, limits.top),
+            min(self.right, limits.right),
+            min(self.bottom, limits.bottom),
         )
 
     def scaled(self, factor: int) -> Box:
         """This box in units `factor` times finer."""
         return Box(*(factor * side for side in self))
+
+    def moved(self, right: int, down: int) -> Box:
+        """This box elsewhere."""
+        return Box(self.left + right, self.top + down, self.right + right, self.bottom + down)
 
     @property
     def rows(self) -> slice:
@@ -74,6 +92,26 @@ def tight_box(mask: Tensor) -> Box | None:
     columns, rows = marked[:width], marked[width:]
     return Box(
         columns.index(True), rows.index(True), width - columns[::-1].index(True), height - rows[::-1].index(True)
+    )
+
+
+def cut_sides(box: Box, mask: Tensor, limits: Box) -> tuple[bool, bool, bool, bool]:
+    """Say through which sides of a box an object goes on: left, top, right, bottom.
+
+    Args:
+        box: in tokens, or in any other unit.
+        mask: (any height, any width) bool, what was found in the box.
+        limits: where one of its sides is the box's as well, nothing can go on; in the unit of the box.
+    """
+    # One transfer: on a GPU each is a wait.
+    left, top, right, bottom = torch.stack(
+        (mask[:, 0].any(), mask[0].any(), mask[:, -1].any(), mask[-1].any())
+    ).tolist()
+    return (
+        left and box.left > limits.left,
+        top and box.top > limits.top,
+        right and box.right < limits.right,
+        bottom and box.bottom < limits.bottom,
     )
 
 

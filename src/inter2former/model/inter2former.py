@@ -17,6 +17,7 @@ from inter2former import kernels
 from inter2former.config import DecoderConfig, ModelConfig
 from inter2former.model.attention import attention
 from inter2former.model.boundary import TokenSplit, select_boundary_tokens
+from inter2former.model.boxes import Box, cut_sides, tight_box, whole_grid
 from inter2former.model.edge_encoder import EdgeEncoder
 from inter2former.model.edge_terms import SkipNet, edge_terms, edge_terms_after, skip_nets
 from inter2former.model.image_encoder import image_encoder
@@ -24,11 +25,13 @@ from inter2former.model.image_features import ImageFeatures
 from inter2former.model.layers import ChannelNorm
 from inter2former.model.moe import feed_forward
 from inter2former.model.prompt_embedding import prompt_embedding
-from inter2former.model.upsampling import LocalLogits, upsampling
+from inter2former.model.upsampling import REACH, LocalLogits, upsampling
 
 __all__ = ["EncodedImage", "HybridBlock", "Inter2Former", "PromptedTokens", "TrainingOutput"]
 
 DEFINITE_FOREGROUND = 4
+PROMPTED = (3, 4, 2, 0)
+"""States that somebody or an answer has drawn, possible foreground first: there is a mask where there is some."""
 
 
 class EncodedImage(NamedTuple):
@@ -42,6 +45,12 @@ class EncodedImage(NamedTuple):
 
     embedding: Tensor
     edges: tuple[Tensor, ...]
+
+    def cropped(self, window: Box) -> EncodedImage:
+        """Views of what lies in a box of tokens."""
+        scales = [window.scaled(2**level) for level in range(len(self.edges) + 1)]
+        maps = [x[:, :, box.rows, box.columns] for x, box in zip((self.embedding, *self.edges), scales, strict=True)]
+        return EncodedImage(maps[0], tuple(maps[1:]))
 
 
 class PromptedTokens(NamedTuple):
@@ -147,17 +156,58 @@ class Inter2Former(nn.Module):
         """An encoded image with edge maps, which training works on, made ready for `decode`."""
         return encoded._replace(edges=self.upsampling.prepare(encoded.edges))
 
-    def decode(self, encoded: EncodedImage, reference_map: Tensor) -> list[LocalLogits]:
+    def decode(self, encoded: EncodedImage, reference_map: Tensor, limits: Box | None = None) -> list[LocalLogits]:
         """One round of interaction.
 
         Args:
             encoded: from `encode`.
             reference_map: (B, 1, H, W) uint8 states 0..4.
+            limits: the tokens that may be upsampled; None: all.
         Returns:
             mask logits in a box for each sample.
         """
         tokens = self.prompted_tokens(encoded, reference_map)
-        return self.upsampling(tokens, encoded.edges, self._required(reference_map))
+        return self.upsampling(tokens, encoded.edges, self._required(reference_map), limits)
+
+    def window(self, reference_map: Tensor) -> Box:
+        """The tokens from which `answer` computes: the prompt box and a margin, or all.
+
+        All, where the preset has no margin, and as long as there is no mask that says how far the object reaches.
+
+        Args:
+            reference_map: (1, 1, H, W) uint8 states 0..4.
+        """
+        margin = self.config.decoder.window_margin
+        height, width = (side // self.prompt_embedding.stride for side in reference_map.shape[2:])
+        if margin is None:
+            return whole_grid(height, width)
+        prompted = [self._tokens_with(reference_map, state)[0] for state in PROMPTED]
+        box = tight_box(torch.stack(prompted).any(0)) if prompted[0].any() else None
+        return whole_grid(height, width) if box is None else box.grown(1 + margin, height, width)
+
+    def answer(self, encoded: EncodedImage, reference_map: Tensor) -> LocalLogits:
+        """One round of interaction with one image, at a cost that grows with the object: `decode` within `window`.
+
+        Beyond the prompt box there is possible background and no boundary, so the window changes neither the prompt
+        embedding nor which tokens have full attention; attention sees the window's tokens, as it sees a crop's in
+        training. An object that goes on beyond the window is drawn again from all tokens.
+
+        Args:
+            encoded: from `encode`, of one image.
+            reference_map: (1, 1, H, W) uint8 states 0..4.
+        """
+        window, stride = self.window(reference_map), self.prompt_embedding.stride
+        grid = Box(0, 0, reference_map.shape[3] // stride, reference_map.shape[2] // stride)
+        pixels = window.scaled(stride)
+        crop = reference_map[:, :, pixels.rows, pixels.columns].contiguous()
+        # Upsampling looks a little beyond its box, and the window ends where tokens do not.
+        limits = window.shrunk(REACH, grid)
+        (local,) = self.decode(encoded.cropped(window), crop, limits.moved(-window.left, -window.top))
+        found = LocalLogits(local.logits, local.box.moved(pixels.left, pixels.top))
+        goes_on = cut_sides(found.box, found.logits > 0, grid.scaled(stride))
+        if any(side == end for side, end, cut in zip(found.box, limits.scaled(stride), goes_on, strict=True) if cut):
+            return self.decode(encoded, reference_map)[0]
+        return found
 
     def prompted_tokens(self, encoded: EncodedImage, reference_map: Tensor) -> Tensor:
         """Prompt embedding and blocks: the tokens (B, C, h, w) that `decode` upsamples."""
@@ -188,9 +238,12 @@ class Inter2Former(nn.Module):
         """The tokens with definite foreground, where the preset wants them in the box."""
         if not self.config.decoder.box_holds_clicks:
             return None
+        return self._tokens_with(reference_map, DEFINITE_FOREGROUND)
+
+    def _tokens_with(self, reference_map: Tensor, state: int) -> Tensor:
+        """The tokens (B, h, w) that hold a pixel of that state."""
         stride = self.prompt_embedding.stride
-        found = [kernels.tokens_with(map_[0], stride=stride, state=DEFINITE_FOREGROUND) for map_ in reference_map]
-        return torch.stack(found)
+        return torch.stack([kernels.tokens_with(map_[0], stride=stride, state=state) for map_ in reference_map])
 
     def _prompted(self, encoded: EncodedImage, reference_map: Tensor) -> tuple[Tensor, TokenSplit]:
         boundary = select_boundary_tokens(

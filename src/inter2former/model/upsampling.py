@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import NamedTuple, TypeAlias
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from inter2former import kernels
 from inter2former.config import DecoderConfig
-from inter2former.model.boxes import Box, tight_box, whole_grid
+from inter2former.model.boxes import Box, cut_sides, tight_box, whole_grid
 from inter2former.model.layers import ChannelAffine, ChannelNorm, PlaneNorm
 
 __all__ = ["FullUpsampling", "LocalLogits", "LocalUpsampling", "Upsampler", "upsampling"]
@@ -99,19 +98,23 @@ class LocalUpsampling(nn.Module):
             x = F.silu(layer(x))
         return self.coarse[-1](x)
 
-    def forward(self, x: Tensor, edges: tuple[Tensor, ...], required: Tensor | None = None) -> list[LocalLogits]:
+    def forward(
+        self, x: Tensor, edges: tuple[Tensor, ...], required: Tensor | None = None, limits: Box | None = None
+    ) -> list[LocalLogits]:
         """Upsample each sample inside its own box.
 
         Args:
             x: (B, C, h, w) tokens.
             edges: from `prepare`.
             required: (B, h, w) bool, tokens that the box must hold whatever the small net says.
+            limits: no box leaves this one; None: the whole grid.
         Returns:
             one result per sample.
         """
+        limits = whole_grid(*x.shape[2:]) if limits is None else limits
         samples = zip(x.split(1), zip(*(edge.split(1) for edge in edges), strict=True), strict=True)
-        boxes = self.boxes(x, required)
-        return [self._upsample_uncut(*sample, box) for sample, box in zip(samples, boxes, strict=True)]
+        boxes = [box.within(limits) for box in self.boxes(x, required)]
+        return [self._upsample_uncut(*sample, box, limits) for sample, box in zip(samples, boxes, strict=True)]
 
     def boxes(self, x: Tensor, required: Tensor | None = None) -> list[Box]:
         """Say where each sample's object is, by the small net; the whole grid where it finds none.
@@ -196,14 +199,13 @@ class LocalUpsampling(nn.Module):
         inner = inner.scaled(STRIDE)
         return logits[inner.rows, inner.columns]
 
-    def _upsample_uncut(self, x: Tensor, edges: tuple[Tensor, ...], box: Box) -> LocalLogits:
+    def _upsample_uncut(self, x: Tensor, edges: tuple[Tensor, ...], box: Box, limits: Box) -> LocalLogits:
         """Upsample, and where a margin is asked for, widen the box as long as it cuts through the object."""
-        height, width = x.shape[2:]
         while True:
             local = self.upsample_box(x, edges, box)
             if self.config.box_margin == 0:
                 return local
-            wider = _widened(box, local.logits > 0, height, width)
+            wider = _widened(box, local.logits > 0, limits)
             if wider == box:
                 return local
             box = wider
@@ -228,13 +230,8 @@ def _norm(kind: str, width: int, *, first: bool) -> Norm:
     return ChannelNorm(width) if first else ChannelAffine(width)
 
 
-def _widened(box: Box, mask: Tensor, height: int, width: int) -> Box:
-    """Move each side that has foreground at its rim outwards by half the box, if the grid has room."""
+def _widened(box: Box, mask: Tensor, limits: Box) -> Box:
+    """Move each side through which the object goes on outwards by half the box, if the limits leave room."""
     step = max(2, (box.right - box.left) // 2, (box.bottom - box.top) // 2)
-    rims = torch.stack((mask[:, 0].any(), mask[0].any(), mask[:, -1].any(), mask[-1].any())).tolist()
-    return Box(
-        max(box.left - step * rims[0], 0),
-        max(box.top - step * rims[1], 0),
-        min(box.right + step * rims[2], width),
-        min(box.bottom + step * rims[3], height),
-    )
+    left, top, right, bottom = (step * cut for cut in cut_sides(box, mask, limits))
+    return Box(box.left - left, box.top - top, box.right + right, box.bottom + bottom).within(limits)

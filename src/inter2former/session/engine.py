@@ -190,7 +190,7 @@ class Engine:
         """
         with torch.inference_mode(), full_precision(self.device):
             plane = torch.from_numpy(reference_map)[None, None].to(self.device)
-            local = self.network.decode(encoding.encoded, plane)[0]
+            local = self.network.answer(encoding.encoded, plane)
             logits = local.logits.float().cpu().numpy()
         return logits, local.box
 
