@@ -33,6 +33,7 @@ void RunLinear(const Linear& job) {
           const int64_t c = panel * kColumns + column, left_over = job.channels_out - c, row = first + strip + r;
           if (strip + r >= count || left_over <= 0) return;
           sum = sum + LoadUpTo(job.bias + c, left_over);
+          if (job.activate) sum = Silu(sum);
           if (job.residual) sum = LoadUpTo(job.residual + row * job.residual_row + c, left_over) + sum;
           StoreUpTo(job.out + row * job.channels_out + c, sum, left_over);
         });

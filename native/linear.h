@@ -1,4 +1,4 @@
-// A linear layer, with the norm before it and the sum after it.
+// A linear layer, with the norm before it, and what comes after it.
 #pragma once
 
 #include <cstdint>
@@ -12,7 +12,7 @@ struct Norm {
   float epsilon;
 };
 
-// out = residual + norm(x) * weight^T + bias, row by row.
+// out = residual + activation(norm(x) * weight^T + bias), row by row.
 struct Linear {
   int64_t rows, channels_in, channels_out;
   const float* x;
@@ -20,6 +20,7 @@ struct Linear {
   Norm norm;
   const float* weight;    // (channels_out, channels_in)
   const float* bias;      // (channels_out)
+  bool activate;          // SiLU of the sum; otherwise the sum itself
   const float* residual;  // (rows, channels_out), steps of residual_row; null: nothing is added
   int64_t residual_row;
   float* out;  // (rows, channels_out)

@@ -49,7 +49,15 @@ def level() -> str:
     return _native.level()
 
 
-def linear(x: Tensor, weight: Tensor, bias: Tensor, norm: Norm | None = None, residual: Tensor | None = None) -> Tensor:
+def linear(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor,
+    norm: Norm | None = None,
+    residual: Tensor | None = None,
+    *,
+    activate: bool = False,
+) -> Tensor:
     """As `reference.linear`."""
     out = torch.empty(*x.shape[:-1], len(weight), dtype=torch.float32)
     _native.linear(
@@ -58,6 +66,7 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor, norm: Norm | None = None, re
         _whole(bias),
         None if norm is None else _norm(norm),
         None if residual is None else _rows(residual.flatten(0, -2)),
+        activate,
         out.flatten(0, -2),
         torch.get_num_threads(),
     )

@@ -76,8 +76,16 @@ class Experts(NamedTuple):
     norm: Norm
 
 
-def linear(x: Tensor, weight: Tensor, bias: Tensor, norm: Norm | None = None, residual: Tensor | None = None) -> Tensor:
-    """A linear layer with the norm before it and the sum after it: `residual + weight norm(x) + bias`.
+def linear(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor,
+    norm: Norm | None = None,
+    residual: Tensor | None = None,
+    *,
+    activate: bool = False,
+) -> Tensor:
+    """A linear layer with what stands around it: `residual + activation(weight norm(x) + bias)`.
 
     Args:
         x: (..., C).
@@ -85,12 +93,15 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor, norm: Norm | None = None, re
         bias: (D,).
         norm: layer norm of each row; None: none.
         residual: (..., D), added to the result; None: nothing.
+        activate: SiLU of the layer's result, before the residual; otherwise none.
     Returns:
         (..., D).
     """
     if norm is not None:
         x = F.layer_norm(x, x.shape[-1:], *norm)
     out = F.linear(x, weight, bias)
+    if activate:
+        out = F.silu(out)
     return out if residual is None else residual + out
 
 

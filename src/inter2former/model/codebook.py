@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from inter2former import kernels
+
 __all__ = ["BinarySphericalCodebook", "Codebook", "StraightThroughKeys", "VectorCodebook"]
 
 COMMITMENT_WEIGHT = 0.25
@@ -48,14 +50,15 @@ class BinarySphericalCodebook(nn.Module):
             (...) int64 in [0, 2^S).
         """
         places = 2 ** torch.arange(self.bits - 1, -1, -1, device=keys.device)
-        return ((self.project(keys) >= 0) * places).sum(-1)
+        return ((kernels.linear(keys, self.project.weight, self.project.bias) >= 0) * places).sum(-1)
 
     def all_keys(self) -> Tensor:
         """The quantised key of every code: (2^S, D)."""
         places = 2 ** torch.arange(self.bits - 1, -1, -1, device=self.vectors.device)
         codes = torch.arange(2**self.bits, device=self.vectors.device)
         bits = ((codes[:, None] & places) > 0).to(self.vectors.dtype)
-        return self._address(bits)
+        nothing = self.vectors.new_zeros(self.vectors.shape[1])
+        return kernels.linear(torch.cat((bits, 1 - bits), dim=-1), self.vectors.T, nothing)
 
     def straight_through(self, keys: Tensor) -> StraightThroughKeys:
         """Quantise for training: forward the code's key, backward through the unquantised code.
@@ -67,10 +70,7 @@ class BinarySphericalCodebook(nn.Module):
         corner = torch.where(code >= 0, 1.0, -1.0).to(code.dtype) * self.bits**-0.5
         loss = COMMITMENT_WEIGHT * F.mse_loss(code, corner)
         bits = (code + (corner - code).detach()) * (self.bits**0.5 / 2) + 0.5
-        return StraightThroughKeys(self._address(bits), loss)
-
-    def _address(self, bits: Tensor) -> Tensor:
-        return torch.cat((bits, 1 - bits), dim=-1) @ self.vectors
+        return StraightThroughKeys(torch.cat((bits, 1 - bits), dim=-1) @ self.vectors, loss)
 
 
 class VectorCodebook(nn.Module):

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from inter2former import kernels
 from inter2former.config import DecoderConfig
-from inter2former.kernels.reference import Experts
+from inter2former.kernels.reference import Experts, Norm
 from inter2former.model.boundary import TokenSplit
 from inter2former.model.layers import SwiGLU, norm_values
 
@@ -116,7 +116,7 @@ class HybridMoE(SharedExpert):
     def add_to(self, tokens: Tensor, norm: nn.LayerNorm, split: TokenSplit) -> Tensor:
         """As `SharedExpert.add_to`, in one operation: no hidden channel is written to memory."""
         flat, place = tokens.flatten(0, 1), split.batch_boundary
-        routing = self.route(norm(flat[place]))
+        routing = self.route(flat[place], norm_values(norm))
         linear = self.shared.w1, self.shared.w2, self.shared.w3
         shared = Experts(
             (linear[0].weight[None], linear[1].weight[None], linear[2].weight[None]),
@@ -126,10 +126,11 @@ class HybridMoE(SharedExpert):
         out = kernels.hybrid_experts(flat, norm_values(norm), shared, self.routed.values, place, *routing)
         return out.view_as(tokens)
 
-    def route(self, tokens: Tensor) -> Routing:
-        """Choose experts for each of the tokens (M, C): those with the best biased scores."""
-        shared = self.shared_gate(tokens).sigmoid()
-        scores = self.expert_gate(tokens).sigmoid()
+    def route(self, tokens: Tensor, norm: Norm | None = None) -> Routing:
+        """Choose experts for each of the tokens (M, C), after the norm if there is one: the best by biased score."""
+        gates = self.shared_gate, self.expert_gate
+        weight, bias = torch.cat([gate.weight for gate in gates]), torch.cat([gate.bias for gate in gates])
+        shared, scores = kernels.linear(tokens, weight, bias, norm).sigmoid().split((1, len(bias) - 1), dim=1)
         expert = (scores + self.balance_bias).topk(self.experts_per_token).indices
         weights = torch.cat((shared, scores.gather(1, expert)), dim=1).softmax(-1)
         return Routing(expert, weights[:, :1], weights[:, 1:])

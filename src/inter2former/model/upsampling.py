@@ -94,9 +94,12 @@ class LocalUpsampling(nn.Module):
         """
         if not self.config.coarse_shapes_tokens:
             x = x.detach()
-        for layer in self.coarse[:-1]:
-            x = F.silu(layer(x))
-        return self.coarse[-1](x)
+        tokens = x.permute(0, 2, 3, 1)
+        layers = [layer for layer in self.coarse if isinstance(layer, nn.Conv2d)]
+        for layer in layers:
+            assert layer.bias is not None
+            tokens = kernels.linear(tokens, layer.weight.flatten(1), layer.bias, activate=layer is not layers[-1])
+        return tokens.permute(0, 3, 1, 2)
 
     def forward(
         self, x: Tensor, edges: tuple[Tensor, ...], required: Tensor | None = None, limits: Box | None = None

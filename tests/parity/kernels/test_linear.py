@@ -38,7 +38,9 @@ def test_every_level_equals_the_reference(level, shape):
     x, weight, bias, norm, residual = make(*shape)
     for before in (None, norm) if shape[1] > 1 else (None,):
         for after in (None, residual):
-            close(native.linear(x, weight, bias, before, after), reference.linear(x, weight, bias, before, after))
+            for activate in (False, True):
+                measured = native.linear(x, weight, bias, before, after, activate=activate)
+                close(measured, reference.linear(x, weight, bias, before, after, activate=activate))
 
 
 def test_every_number_of_threads_gives_the_same_bits(threads):
