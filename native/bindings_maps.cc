@@ -238,7 +238,7 @@ void RunConvolutionNet(const std::vector<std::variant<GivenArrays, ConvolutionAr
 
 void EmbedPrompt(const States& reference_map, int background, const Packed<2>& embeddings,
                  const std::vector<Packed<4>>& weights, const std::vector<Packed<1>>& biases,
-                 const std::optional<Packed<2>>& tokens, const Output<2>& out, int threads) {
+                 const std::optional<Input<3>>& tokens, const Output<2>& out, int threads) {
   PromptEmbedding job{};
   job.height = Size(reference_map.shape(0));
   job.width = Size(reference_map.shape(1));
@@ -265,8 +265,11 @@ void EmbedPrompt(const States& reference_map, int background, const Packed<2>& e
   const int64_t count = job.height * job.width / stride / stride;
   Require(Size(out.shape(0)) == count && Size(out.shape(1)) == channels, "out", "(tokens, channels of the last layer)");
   if (tokens) {
-    Require(tokens->shape(0) == out.shape(0) && tokens->shape(1) == out.shape(1), "tokens", "of the shape of out");
+    Require(Size(tokens->shape(0)) == job.height / stride && Size(tokens->shape(1)) == job.width / stride &&
+                Size(tokens->shape(2)) == channels && tokens->stride(2) == 1 && tokens->stride(1) == channels,
+            "tokens", "(h, w, C) with contiguous rows, C being the channels of the last layer");
     job.tokens = tokens->data();
+    job.tokens_row = tokens->stride(0);
   }
   job.states = reference_map.data();
   job.states_row = reference_map.stride(0);

@@ -26,9 +26,10 @@ Norm Checked(const NormArrays& norm, int64_t channels) {
 }
 
 void RunLinear(const Input<2>& x, const Packed<2>& weight, const Packed<1>& bias, const std::optional<NormArrays>& norm,
-               const std::optional<Input<2>>& residual, bool activate, const Output<2>& out, int threads) {
+               const std::optional<Input<2>>& residual, bool activate, const std::optional<Places>& places,
+               const Output<2>& out, int threads) {
   Linear job{};
-  job.rows = Size(x.shape(0));
+  job.rows = Size(places ? places->shape(0) : x.shape(0));
   job.channels_in = Size(x.shape(1));
   job.channels_out = Size(weight.shape(0));
   Require(x.stride(1) == 1, "x", "(M, C) with contiguous rows");
@@ -47,6 +48,10 @@ void RunLinear(const Input<2>& x, const Packed<2>& weight, const Packed<1>& bias
             "residual", "(M, D) with contiguous rows");
     job.residual = residual->data();
     job.residual_row = residual->stride(0);
+  }
+  if (places) {
+    RequireIn(places->data(), places->shape(0), Size(x.shape(0)), "places");
+    job.places = places->data();
   }
   job.out = out.data();
   job.threads = CheckedThreads(threads);
@@ -173,8 +178,8 @@ void RunHybridAttention(const Input<3>& query, const Input<3>& key, const Input<
 }  // namespace
 
 void BindTokenKernels(nb::module_& m) {
-  m.def("linear", &RunLinear, "x"_a, "weight"_a, "bias"_a, "norm"_a.none(), "residual"_a.none(), "activate"_a, "out"_a,
-        "threads"_a);
+  m.def("linear", &RunLinear, "x"_a, "weight"_a, "bias"_a, "norm"_a.none(), "residual"_a.none(), "activate"_a,
+        "places"_a.none(), "out"_a, "threads"_a);
   m.def("expert_mlp", &RunExperts, "tokens"_a, "expert"_a, "mlps"_a, "out"_a, "threads"_a);
   m.def("hybrid_experts", &RunHybridExperts, "tokens"_a, "norm"_a, "shared"_a, "routed"_a, "place"_a, "expert"_a,
         "shared_weight"_a, "routed_weight"_a, "out"_a, "threads"_a);

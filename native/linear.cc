@@ -20,7 +20,7 @@ void RunLinear(const Linear& job) {
     // A copy even without a norm: the last tile may be short of the rows that a strip reads.
     float* left = scratch.data() + worker * kTile * depth;
     for (int64_t r = 0; r < count; ++r) {
-      const float* row = job.x + (first + r) * job.x_row;
+      const float* row = job.x + (job.places ? job.places[first + r] : first + r) * job.x_row;
       if (job.norm.weight)
         Normalise(row, depth, job.norm.epsilon, job.norm.weight, job.norm.bias, left + r * depth);
       else

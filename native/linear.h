@@ -12,11 +12,12 @@ struct Norm {
   float epsilon;
 };
 
-// out = residual + activation(norm(x) * weight^T + bias), row by row.
+// out = residual + activation(norm(x) * weight^T + bias), for every row of x or for some.
 struct Linear {
   int64_t rows, channels_in, channels_out;
   const float* x;
-  int64_t x_row;  // step between rows in floats
+  int64_t x_row;          // step between rows in floats
+  const int64_t* places;  // (rows), which rows of x; null: the first ones
   Norm norm;
   const float* weight;    // (channels_out, channels_in)
   const float* bias;      // (channels_out)

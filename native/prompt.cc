@@ -205,14 +205,16 @@ void ConvolveTile(const PromptEmbedding& job, const Level& finer, const Level& l
 
 // Adds the embeddings to the tokens of one row.
 void AddRow(const PromptEmbedding& job, const Level& level, int64_t y) {
-  for (int64_t cell = y * level.width; cell < (y + 1) * level.width; ++cell) {
+  for (int64_t x = 0; x < level.width; ++x) {
+    const int64_t cell = y * level.width + x;
+    const float* token = job.tokens ? job.tokens + y * job.tokens_row + x * level.channels : nullptr;
     const bool mixed = level.least[cell] != level.greatest[cell];
     const float* from =
         mixed ? level.values + level.number[cell] * level.channels : level.uniform + level.least[cell] * level.channels;
     for (int64_t c = 0; c < level.channels; c += kWidth) {
-      const int64_t at = cell * level.channels + c, left = level.channels - c;
+      const int64_t left = level.channels - c;
       const Vec value = LoadUpTo(from + c, left);
-      StoreUpTo(job.out + at, job.tokens ? LoadUpTo(job.tokens + at, left) + value : value, left);
+      StoreUpTo(job.out + cell * level.channels + c, token ? LoadUpTo(token + c, left) + value : value, left);
     }
   }
 }

@@ -49,8 +49,9 @@ struct PromptEmbedding {
   int64_t embedding_channels;
   int layers;  // 2..kPromptLayersMax
   PromptLayer layer[kPromptLayersMax];
-  const float* tokens;  // (tokens, channels of the last layer); null: zeros
-  float* out;           // likewise, tokens = height * width / 4^layers
+  const float* tokens;  // rows of tokens, tokens_row apart, each of the last layer's channels; null: zeros
+  int64_t tokens_row;
+  float* out;  // (tokens, channels of the last layer), tokens = height * width / 4^layers
   int threads;
 };
 

@@ -154,7 +154,10 @@ void TestEmbedding(const States& map, const Net& net, bool with_tokens) {
   job.layers = static_cast<int>(net.weights.size());
   for (size_t l = 0; l < net.weights.size(); ++l)
     job.layer[l] = {net.channels[l + 1], net.weights[l].data(), net.biases[l].data()};
-  job.tokens = with_tokens ? tokens.data() : nullptr;
+  const int64_t rows = map.height >> job.layers, row = static_cast<int64_t>(tokens.size()) / std::max<int64_t>(rows, 1);
+  const std::vector<float> wide = testing::Spread(tokens, rows, row, row + 11);
+  job.tokens = with_tokens ? wide.data() : nullptr;
+  job.tokens_row = row + 11;
   testing::OnEveryLevel(
       "embedding of " + std::to_string(map.height) + " x " + std::to_string(map.width),
       [&](const Kernels& kernels, int threads) {

@@ -15,6 +15,7 @@ def linear(
     norm: Norm | None,
     residual: Tensor | None,
     activate: bool,
+    places: Tensor | None,
     out: Tensor,
     threads: int,
 ) -> None: ...

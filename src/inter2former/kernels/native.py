@@ -57,9 +57,11 @@ def linear(
     residual: Tensor | None = None,
     *,
     activate: bool = False,
+    places: Tensor | None = None,
 ) -> Tensor:
     """As `reference.linear`."""
-    out = torch.empty(*x.shape[:-1], len(weight), dtype=torch.float32)
+    shape = x.shape[:-1] if places is None else places.shape
+    out = torch.empty(*shape, len(weight), dtype=torch.float32)
     _native.linear(
         _rows(x.flatten(0, -2)),
         _whole(weight),
@@ -67,6 +69,7 @@ def linear(
         None if norm is None else _norm(norm),
         None if residual is None else _rows(residual.flatten(0, -2)),
         activate,
+        None if places is None else places.contiguous(),
         out.flatten(0, -2),
         torch.get_num_threads(),
     )
@@ -213,7 +216,7 @@ def embed_prompt(
         _whole(embeddings),
         [_channels_last(weight) for weight in weights],
         [_whole(bias) for bias in biases],
-        None if tokens is None else _whole(tokens).flatten(0, 1),
+        None if tokens is None else _grid(tokens),
         out.flatten(0, 1),
         torch.get_num_threads(),
     )
@@ -255,6 +258,12 @@ def _whole(x: Tensor) -> Tensor:
 def _channels_last(weight: Tensor) -> Tensor:
     """Weights (D, C, 3, 3) of a convolution as contiguous (D, 3, 3, C): no copy where they lie in memory like that."""
     return _whole(weight.permute(0, 2, 3, 1))
+
+
+def _grid(x: Tensor) -> Tensor:
+    """Detached (h, w, C), each of its rows contiguous."""
+    x = x.detach()
+    return x if x.stride(2) == 1 and x.stride(1) == x.shape[2] else x.contiguous()
 
 
 def _rows(x: Tensor) -> Tensor:

@@ -84,6 +84,7 @@ def linear(
     residual: Tensor | None = None,
     *,
     activate: bool = False,
+    places: Tensor | None = None,
 ) -> Tensor:
     """A linear layer with what stands around it: `residual + activation(weight norm(x) + bias)`.
 
@@ -94,9 +95,12 @@ def linear(
         norm: layer norm of each row; None: none.
         residual: (..., D), added to the result; None: nothing.
         activate: SiLU of the layer's result, before the residual; otherwise none.
+        places: (M,) int64, which rows of x, that has (N, C) then; None: all.
     Returns:
-        (..., D).
+        (..., D), or (M, D) for the places.
     """
+    if places is not None:
+        x = x[places]
     if norm is not None:
         x = F.layer_norm(x, x.shape[-1:], *norm)
     out = F.linear(x, weight, bias)

@@ -95,18 +95,17 @@ def tight_box(mask: Tensor) -> Box | None:
     )
 
 
-def cut_sides(box: Box, mask: Tensor, limits: Box) -> tuple[bool, bool, bool, bool]:
+def cut_sides(box: Box, logits: Tensor, limits: Box) -> tuple[bool, bool, bool, bool]:
     """Say through which sides of a box an object goes on: left, top, right, bottom.
 
     Args:
         box: in tokens, or in any other unit.
-        mask: (any height, any width) bool, what was found in the box.
+        logits: (any height, any width), what was found in the box; above 0 is the object.
         limits: where one of its sides is the box's as well, nothing can go on; in the unit of the box.
     """
     # One transfer: on a GPU each is a wait.
-    left, top, right, bottom = torch.stack(
-        (mask[:, 0].any(), mask[0].any(), mask[:, -1].any(), mask[-1].any())
-    ).tolist()
+    rims = logits[:, 0], logits[0], logits[:, -1], logits[-1]
+    left, top, right, bottom = torch.stack([(rim > 0).any() for rim in rims]).tolist()
     return (
         left and box.left > limits.left,
         top and box.top > limits.top,

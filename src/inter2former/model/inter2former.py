@@ -204,7 +204,7 @@ class Inter2Former(nn.Module):
         limits = window.shrunk(REACH, grid)
         (local,) = self.decode(encoded.cropped(window), crop, limits.moved(-window.left, -window.top))
         found = LocalLogits(local.logits, local.box.moved(pixels.left, pixels.top))
-        goes_on = cut_sides(found.box, found.logits > 0, grid.scaled(stride))
+        goes_on = cut_sides(found.box, found.logits, grid.scaled(stride))
         if any(side == end for side, end, cut in zip(found.box, limits.scaled(stride), goes_on, strict=True) if cut):
             return self.decode(encoded, reference_map)[0]
         return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple, TypeAlias
 
 import torch
@@ -116,7 +117,7 @@ class HybridMoE(SharedExpert):
     def add_to(self, tokens: Tensor, norm: nn.LayerNorm, split: TokenSplit) -> Tensor:
         """As `SharedExpert.add_to`, in one operation: no hidden channel is written to memory."""
         flat, place = tokens.flatten(0, 1), split.batch_boundary
-        routing = self.route(flat[place], norm_values(norm))
+        routing = self.route(flat, place, norm_values(norm))
         linear = self.shared.w1, self.shared.w2, self.shared.w3
         shared = Experts(
             (linear[0].weight[None], linear[1].weight[None], linear[2].weight[None]),
@@ -126,13 +127,22 @@ class HybridMoE(SharedExpert):
         out = kernels.hybrid_experts(flat, norm_values(norm), shared, self.routed.values, place, *routing)
         return out.view_as(tokens)
 
-    def route(self, tokens: Tensor, norm: Norm | None = None) -> Routing:
-        """Choose experts for each of the tokens (M, C), after the norm if there is one: the best by biased score."""
+    def route(self, tokens: Tensor, place: Tensor | None = None, norm: Norm | None = None) -> Routing:
+        """Choose experts for tokens: those with the best biased scores.
+
+        Args:
+            tokens: (N, C).
+            place: (M,) int64, which of them; None: all.
+            norm: that they get before; None: none.
+        """
         gates = self.shared_gate, self.expert_gate
         weight, bias = torch.cat([gate.weight for gate in gates]), torch.cat([gate.bias for gate in gates])
-        shared, scores = kernels.linear(tokens, weight, bias, norm).sigmoid().split((1, len(bias) - 1), dim=1)
+        gated = kernels.linear(tokens, weight, bias, norm, places=place).sigmoid()
+        shared, scores = gated.split((1, len(bias) - 1), dim=1)
         expert = (scores + self.balance_bias).topk(self.experts_per_token).indices
-        weights = torch.cat((shared, scores.gather(1, expert)), dim=1).softmax(-1)
+        # The softmax of numbers in (0, 1), in calls that do not wake PyTorch's threads, which softmax and exp do.
+        weights = torch.exp2(torch.cat((shared, scores.gather(1, expert)), dim=1) / math.log(2))
+        weights = weights / weights.sum(-1, keepdim=True)
         return Routing(expert, weights[:, :1], weights[:, 1:])
 
     @torch.no_grad()

@@ -208,7 +208,7 @@ class LocalUpsampling(nn.Module):
             local = self.upsample_box(x, edges, box)
             if self.config.box_margin == 0:
                 return local
-            wider = _widened(box, local.logits > 0, limits)
+            wider = _widened(box, local.logits, limits)
             if wider == box:
                 return local
             box = wider
@@ -233,8 +233,8 @@ def _norm(kind: str, width: int, *, first: bool) -> Norm:
     return ChannelNorm(width) if first else ChannelAffine(width)
 
 
-def _widened(box: Box, mask: Tensor, limits: Box) -> Box:
+def _widened(box: Box, logits: Tensor, limits: Box) -> Box:
     """Move each side through which the object goes on outwards by half the box, if the limits leave room."""
     step = max(2, (box.right - box.left) // 2, (box.bottom - box.top) // 2)
-    left, top, right, bottom = (step * cut for cut in cut_sides(box, mask, limits))
+    left, top, right, bottom = (step * cut for cut in cut_sides(box, logits, limits))
     return Box(box.left - left, box.top - top, box.right + right, box.bottom + bottom).within(limits)

@@ -62,6 +62,19 @@ def test_strides_and_leading_dimensions(level):
     assert torch.equal(measured, expected.view(2, 3, 4, 17))
 
 
+def test_some_rows_in_any_order(level):
+    x, weight, bias, norm, _ = make(24, 33, 17)
+    places = torch.tensor([23, 0, 7, 7, 11])
+    assert torch.equal(
+        native.linear(x, weight, bias, norm, places=places), native.linear(x[places], weight, bias, norm)
+    )
+    close(native.linear(x, weight, bias, norm, places=places), reference.linear(x, weight, bias, norm, places=places))
+    assert native.linear(x, weight, bias, norm, places=places[:0]).shape == (0, 17)
+    for wrong in (-1, 24):
+        with pytest.raises(ValueError, match="places"):
+            native.linear(x, weight, bias, norm, places=torch.tensor([0, wrong]))
+
+
 def test_what_does_not_fit_is_refused():
     x, weight, bias, norm, residual = make(3, 8, 4)
     with pytest.raises(ValueError, match=r"weight and bias must be \(D, C\)"):

@@ -67,6 +67,8 @@ def test_embedding(level, size, widths):
     embeddings, weights, biases = make(widths)
     for number, states in enumerate(maps(*size)):
         tokens = torch.randn(size[0] >> len(widths), size[1] >> len(widths), widths[-1]) if number % 2 else None
+        if tokens is not None and number % 4 == 1:  # a part of wider rows
+            tokens = torch.cat((tokens, torch.full_like(tokens[:, :2], torch.nan)), dim=1)[:, : tokens.shape[1]]
         arguments = states, BACKGROUND, embeddings, weights, biases, tokens
         close(native.embed_prompt(*arguments), reference.embed_prompt(*arguments))
 

@@ -101,11 +101,11 @@ def test_without_a_margin_all_tokens_answer(encoded, reference_map):
 
 
 def test_sides_through_which_an_object_goes_on():
-    mask = torch.zeros(32, 48, dtype=torch.bool)
-    mask[5, 0] = mask[31, 20] = True
-    assert cut_sides(Box(1, 1, 4, 3), mask, Box(0, 0, 5, 5)) == (True, False, False, True)
-    assert cut_sides(Box(1, 1, 4, 3), mask, Box(1, 0, 5, 5)) == (False, False, False, True)
-    assert cut_sides(Box(0, 1, 3, 3), mask, Box(0, 0, 5, 3)) == (False, False, False, False)
+    logits = torch.full((32, 48), -1.0)
+    logits[5, 0] = logits[31, 20] = 0.5
+    assert cut_sides(Box(1, 1, 4, 3), logits, Box(0, 0, 5, 5)) == (True, False, False, True)
+    assert cut_sides(Box(1, 1, 4, 3), logits, Box(1, 0, 5, 5)) == (False, False, False, True)
+    assert cut_sides(Box(0, 1, 3, 3), logits, Box(0, 0, 5, 3)) == (False, False, False, False)
 
 
 def test_a_margin_is_not_negative():
