@@ -175,8 +175,15 @@ void TestAStateThatThereIsNotIsRefused() {
   const Net net({3, 4, 6});
   States map(8, 8, 1);
   map.at(7, 7) = kStates;
-  PromptEmbedding job{8,  8,       map.memory.data(), map.step, kBackground, net.embeddings.data(), 3, 2,
-                      {}, nullptr, nullptr,           1};
+  PromptEmbedding job{};
+  job.height = job.width = 8;
+  job.states = map.memory.data();
+  job.states_row = map.step;
+  job.background = kBackground;
+  job.embeddings = net.embeddings.data();
+  job.embedding_channels = 3;
+  job.layers = 2;
+  job.threads = 1;
   for (size_t l = 0; l < 2; ++l) job.layer[l] = {net.channels[l + 1], net.weights[l].data(), net.biases[l].data()};
   std::vector<float> out(2 * 2 * 6);
   job.out = out.data();
