@@ -178,7 +178,8 @@ def _between(slope: FloatArray, offset: FloatArray, low: FloatArray, high: Float
     """The x with low <= slope * x - offset <= high; everything or nothing where the slope is 0."""
     flat = slope == 0
     divisor = np.where(flat, 1.0, slope)
-    one, other = (low + offset) / divisor, (high + offset) / divisor
+    with np.errstate(over="ignore"):  # a slope next to 0: as far away as can be
+        one, other = (low + offset) / divisor, (high + offset) / divisor
     fits = (low <= -offset) & (-offset <= high)
     left = np.where(flat, np.where(fits, -np.inf, np.inf), np.minimum(one, other))
     right = np.where(flat, np.where(fits, np.inf, -np.inf), np.maximum(one, other))
@@ -193,7 +194,8 @@ def _clipped(start: FloatArray, end: FloatArray, limits: FloatArray) -> tuple[Fl
             if not limits[0, axis] <= start[axis] <= limits[1, axis]:
                 return None
             continue
-        at = sorted((limits[:, axis] - start[axis]) / along[axis])
+        with np.errstate(over="ignore"):  # next to no length along this axis: a limit is as far away as can be
+            at = sorted((limits[:, axis] - start[axis]) / along[axis])
         low, high = max(low, at[0]), min(high, at[1])
     return (start + low * along, start + high * along) if low <= high else None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from inter2former.shapes import fill_rings, line_pixels, paint_line
@@ -55,6 +55,8 @@ def test_ties_of_whole_pixels_are_painted():
 
 @settings(max_examples=40, deadline=None)
 @given(points=corners, size=sizes)
+@example(points=np.array([(0.0, 0.5), (2.2e-309, 1.5)]), size=(1, 1))
+@example(points=np.array([(0.0, 0.5), (2.2e-309, 0.5)]), size=(1, 1))
 def test_the_thinnest_stroke_has_no_gap_and_the_line_runs_inside_a_thin_one(points, size):
     thin = paint_line(points, 1, *size)
     mask = np.zeros(size[::-1], dtype=bool)

@@ -81,6 +81,8 @@ def measure_ablation(
         ValueError: there is no such device.
     """
     side, place = size + -size % STRIDE, usable_device(device)
+    # The paper's method has no window: the rows compare what is done with all tokens.
+    config = dataclasses.replace(config, decoder=dataclasses.replace(config.decoder, window_margin=None))
     with torch.inference_mode(), full_precision(place), torch.random.fork_rng():
         torch.manual_seed(0)
         encoded = _random_image(config, side, place)

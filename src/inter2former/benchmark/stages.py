@@ -69,7 +69,7 @@ def click_stages(
         between.append(block.attention.add_to(before[-1], block.norm1, split))
         before.append(block.feed_forward.add_to(between[-1], block.norm2, split))
     tokens = before.pop().transpose(1, 2).unflatten(2, split.flags.shape[1:])
-    box = (scene.box(network.config) if box is None else box).moved(-window.left, -window.top)
+    box = (scene.box(network.config) if box is None else box).within(window).moved(-window.left, -window.top)
     attentions, feed_forwards = [block.attention for block in blocks], [block.feed_forward for block in blocks]
     return {
         "boundary tokens": Stage(
