@@ -213,7 +213,7 @@ class DecoderConfig:
         _check_range(self, "code_bits", 1, MAX_CODE_BITS)
         _check_range(self, "experts_per_token", 1, self.downscale)
         if self.window_margin is not None:
-            _check_range(self, "window_margin", 0)
+            _check_range(self, "window_margin", 2)  # what upsampling looks beyond its box
         _check_range(self, "box_margin", 0)
         _check_range(self, "box_halo", 0)
         for name in ("width", "hidden"):

@@ -11,9 +11,12 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from inter2former import kernels
+
 __all__ = ["Box", "any_in_token", "cut_sides", "prompt_box", "tight_box", "token_extremes", "whole_grid"]
 
 POSSIBLE_BACKGROUND = 1
+STATES = 5
 
 
 class Box(NamedTuple):
@@ -124,8 +127,9 @@ def prompt_box(reference_map: Tensor, *, stride: int) -> Box:
         a box in tokens; the whole grid where every pixel is possible background.
     """
     height, width = reference_map.shape[0] // stride, reference_map.shape[1] // stride
-    other = reference_map != POSSIBLE_BACKGROUND
-    box = tight_box(any_in_token(other[None], stride=stride)[0])
+    others = [state for state in range(STATES) if state != POSSIBLE_BACKGROUND]
+    holding = [kernels.tokens_with(reference_map, stride=stride, state=state) for state in others]
+    box = tight_box(torch.stack(holding).any(0))
     return whole_grid(height, width) if box is None else box.grown(1, height, width)
 
 

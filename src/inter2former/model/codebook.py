@@ -57,8 +57,7 @@ class BinarySphericalCodebook(nn.Module):
         places = 2 ** torch.arange(self.bits - 1, -1, -1, device=self.vectors.device)
         codes = torch.arange(2**self.bits, device=self.vectors.device)
         bits = ((codes[:, None] & places) > 0).to(self.vectors.dtype)
-        nothing = self.vectors.new_zeros(self.vectors.shape[1])
-        return kernels.linear(torch.cat((bits, 1 - bits), dim=-1), self.vectors.T, nothing)
+        return self._address(bits)
 
     def straight_through(self, keys: Tensor) -> StraightThroughKeys:
         """Quantise for training: forward the code's key, backward through the unquantised code.
@@ -70,7 +69,11 @@ class BinarySphericalCodebook(nn.Module):
         corner = torch.where(code >= 0, 1.0, -1.0).to(code.dtype) * self.bits**-0.5
         loss = COMMITMENT_WEIGHT * F.mse_loss(code, corner)
         bits = (code + (corner - code).detach()) * (self.bits**0.5 / 2) + 0.5
-        return StraightThroughKeys(torch.cat((bits, 1 - bits), dim=-1) @ self.vectors, loss)
+        return StraightThroughKeys(self._address(bits), loss)
+
+    def _address(self, bits: Tensor) -> Tensor:
+        nothing = self.vectors.new_zeros(self.vectors.shape[1])
+        return kernels.linear(torch.cat((bits, 1 - bits), dim=-1), self.vectors.T, nothing)
 
 
 class VectorCodebook(nn.Module):

@@ -17,7 +17,7 @@ from inter2former import kernels
 from inter2former.config import DecoderConfig, ModelConfig
 from inter2former.model.attention import attention
 from inter2former.model.boundary import TokenSplit, select_boundary_tokens
-from inter2former.model.boxes import Box, cut_sides, tight_box, whole_grid
+from inter2former.model.boxes import Box, cut_sides, prompt_box, whole_grid
 from inter2former.model.edge_encoder import EdgeEncoder
 from inter2former.model.edge_terms import SkipNet, edge_terms, edge_terms_after, skip_nets
 from inter2former.model.image_encoder import image_encoder
@@ -29,9 +29,7 @@ from inter2former.model.upsampling import REACH, LocalLogits, upsampling
 
 __all__ = ["EncodedImage", "HybridBlock", "Inter2Former", "PromptedTokens", "TrainingOutput"]
 
-DEFINITE_FOREGROUND = 4
-PROMPTED = (3, 4, 2, 0)
-"""States that somebody or an answer has drawn, possible foreground first: there is a mask where there is some."""
+POSSIBLE_FOREGROUND, DEFINITE_FOREGROUND = 3, 4
 
 
 class EncodedImage(NamedTuple):
@@ -179,11 +177,9 @@ class Inter2Former(nn.Module):
         """
         margin = self.config.decoder.window_margin
         height, width = (side // self.prompt_embedding.stride for side in reference_map.shape[2:])
-        if margin is None:
+        if margin is None or not self._tokens_with(reference_map, POSSIBLE_FOREGROUND).any():
             return whole_grid(height, width)
-        prompted = [self._tokens_with(reference_map, state)[0] for state in PROMPTED]
-        box = tight_box(torch.stack(prompted).any(0)) if prompted[0].any() else None
-        return whole_grid(height, width) if box is None else box.grown(1 + margin, height, width)
+        return prompt_box(reference_map[0, 0], stride=self.prompt_embedding.stride).grown(margin, height, width)
 
     def answer(self, encoded: EncodedImage, reference_map: Tensor) -> LocalLogits:
         """One round of interaction with one image, at a cost that grows with the object: `decode` within `window`.

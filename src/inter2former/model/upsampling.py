@@ -116,23 +116,25 @@ class LocalUpsampling(nn.Module):
         """
         limits = whole_grid(*x.shape[2:]) if limits is None else limits
         samples = zip(x.split(1), zip(*(edge.split(1) for edge in edges), strict=True), strict=True)
-        boxes = [box.within(limits) for box in self.boxes(x, required)]
+        boxes = self.boxes(x, required, limits)
         return [self._upsample_uncut(*sample, box, limits) for sample, box in zip(samples, boxes, strict=True)]
 
-    def boxes(self, x: Tensor, required: Tensor | None = None) -> list[Box]:
-        """Say where each sample's object is, by the small net; the whole grid where it finds none.
+    def boxes(self, x: Tensor, required: Tensor | None = None, limits: Box | None = None) -> list[Box]:
+        """Say where each sample's object is, by the small net; all within the limits where it finds none there.
 
         Args:
             x: (B, C, h, w) tokens.
             required: as for `forward`.
+            limits: likewise.
         """
-        height, width = x.shape[2:]
+        limits = whole_grid(*x.shape[2:]) if limits is None else limits
         found = self.coarse_logits(x)[:, 0] > self.config.box_threshold
         if required is not None:
             found = found | required
-        tight = [tight_box(plane) for plane in found]
-        margin, whole = self.config.box_margin, whole_grid(height, width)
-        return [whole if box is None else box.grown(margin, height, width) for box in tight]
+        tight = [tight_box(plane) for plane in found[:, limits.rows, limits.columns]]
+        found_boxes = [None if box is None else box.moved(limits.left, limits.top) for box in tight]
+        margin, grid = self.config.box_margin, x.shape[2:]
+        return [limits if box is None else box.grown(margin, *grid).within(limits) for box in found_boxes]
 
     @property
     def crops_are_exact(self) -> bool:
@@ -217,9 +219,9 @@ class LocalUpsampling(nn.Module):
 class FullUpsampling(LocalUpsampling):
     """The whole grid, whatever the small net says (the ablation of DLU); the net is still trained."""
 
-    def boxes(self, x: Tensor, required: Tensor | None = None) -> list[Box]:
+    def boxes(self, x: Tensor, required: Tensor | None = None, limits: Box | None = None) -> list[Box]:
         """All of it."""
-        return [whole_grid(x.shape[2], x.shape[3])] * len(x)
+        return [whole_grid(*x.shape[2:]) if limits is None else limits] * len(x)
 
 
 def upsampling(config: DecoderConfig) -> LocalUpsampling:

@@ -108,6 +108,15 @@ def test_sides_through_which_an_object_goes_on():
     assert cut_sides(Box(0, 1, 3, 3), logits, Box(0, 0, 5, 3)) == (False, False, False, False)
 
 
-def test_a_margin_is_not_negative():
+def test_an_object_seen_beyond_the_limits_alone_leaves_a_box_within_them(network, monkeypatch):
+    limits = Box(2, 2, 9, 8)
+    for row, column, expected in ((0, 1, limits), (1, 3, limits), (2, 9, limits), (2, 8, Box(7, 2, 9, 4))):
+        coarse = torch.full((1, 1, 10, 11), -9.0)
+        coarse[0, 0, row, column] = 9.0
+        monkeypatch.setattr(network.upsampling, "coarse_logits", lambda x, coarse=coarse: coarse)
+        assert network.upsampling.boxes(torch.zeros(1, 256, 10, 11), limits=limits) == [expected]
+
+
+def test_a_margin_holds_what_upsampling_looks_at():
     with pytest.raises(ValueError, match="window_margin"):
-        dataclasses.replace(preset("inter2former-t").decoder, window_margin=-1)
+        dataclasses.replace(preset("inter2former-t").decoder, window_margin=1)
