@@ -17,12 +17,10 @@ from torch.nn import functional as F
 
 from inter2former import kernels
 from inter2former.config import DecoderConfig
-from inter2former.model.boxes import POSSIBLE_BACKGROUND, Box, prompt_box, token_extremes
+from inter2former.model.boxes import POSSIBLE_BACKGROUND, STATES, Box, prompt_box, token_extremes
 from inter2former.model.layers import stacked
 
 __all__ = ["DensePromptEmbedding", "PatchConvolution", "PromptEmbedding", "prompt_embedding"]
-
-STATES = 5
 
 PATCH_COST = 2.5
 """Cost of embedding a token from its own 31x31 pixels over its share of a dense convolution (2.2 in products)."""
