@@ -108,10 +108,14 @@ def measure_peers(
     for name, peer in peers.items():
         try:
             segmenter = peer()
+            stages = _stages(segmenter, image)
         except MissingPackageError as error:
             missing[name] = str(error)
             continue
-        tasks |= {f"{name}\n{stage}": task for stage, task in _stages(segmenter, image).items()}
+        except Exception as error:  # of another project's code, and must not cost the minutes measured so far
+            missing[name] = f"it failed with {type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
+            continue
+        tasks |= {f"{name}\n{stage}": task for stage, task in stages.items()}
     times = measure(tasks, repeats=repeats)
     measured = dict.fromkeys(key.partition("\n")[0] for key in times)
     return {

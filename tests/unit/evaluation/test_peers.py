@@ -34,11 +34,22 @@ def unavailable():
     raise MissingPackageError("this peer needs the package nonesuch")
 
 
+class Failing(Counting):
+    """A runtime that refuses its graph."""
+
+    def encode_pixels(self, pixels):
+        raise RuntimeError("no such operation: Split\nand a page of details")
+
+
 def test_every_stage_is_measured(photo):
     peer = Counting()
-    times, missing = measure_peers({"one": lambda: peer, "other": unavailable}, photo(20, 30), repeats=2)
+    peers = {"one": lambda: peer, "other": unavailable, "third": Failing}
+    times, missing = measure_peers(peers, photo(20, 30), repeats=2)
     assert list(times) == ["one"]
-    assert missing == {"other": "this peer needs the package nonesuch"}
+    assert missing == {
+        "other": "this peer needs the package nonesuch",
+        "third": "it failed with RuntimeError: no such operation: Split",
+    }
     assert peer.encodings == 1 + 2 * 3  # once at first, then "encode" and "encoder" in each of three rounds
     assert peer.decodings == [1] + [1, 2, 3, 3] * 3  # per round a session of three clicks, and the third alone
     for latency in (times["one"].encode, times["one"].encoder, times["one"].click, times["one"].decoder):

@@ -202,9 +202,7 @@ class _EncoderGraph(nn.Module):
         self.network = network
 
     def forward(self, image: Tensor) -> Tensor:
-        # With gradients the encoder computes whole maps rather than the strips that suit torch: fewer, larger nodes.
-        with torch.enable_grad():
-            return self.network.encode(image)
+        return self.network.encode(image)
 
 
 class _DecoderGraph(nn.Module):
