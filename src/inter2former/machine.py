@@ -11,17 +11,19 @@ import torch
 if sys.platform != "win32":
     import resource
 
-__all__ = ["peak_memory", "processor", "use_threads"]
+__all__ = ["multiplies_bfloat16", "peak_memory", "processor", "use_threads"]
 
 
 def processor() -> str:
     """The processor's name as the system states it, "unknown" where it does not."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(errors="replace").splitlines()
-    except OSError:
-        lines = []
-    names = [line.partition(":")[2].strip() for line in lines if line.lower().startswith("model name")]
-    return names[0] if names else platform.processor() or "unknown"
+    return _cpuinfo("model name") or platform.processor() or "unknown"
+
+
+def multiplies_bfloat16() -> bool:
+    """Whether the processor has instructions for products of bfloat16; False where the system does not state them."""
+    # x86 says flags and Arm says features.
+    features = (_cpuinfo("flags") or _cpuinfo("features")).split()
+    return any(feature in features for feature in ("avx512_bf16", "amx_bf16", "bf16"))
 
 
 def peak_memory() -> int:
@@ -42,3 +44,12 @@ def use_threads(threads: int | None) -> None:
         if threads < 1:
             raise ValueError(f"threads is {threads}; it must be at least 1")
         torch.set_num_threads(threads)
+
+
+def _cpuinfo(key: str) -> str:
+    """The first value of a key in Linux's description of the processors; empty where there is none."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(errors="replace").splitlines()
+    except OSError:
+        return ""
+    return next((line.partition(":")[2].strip() for line in lines if line.lower().startswith(key)), "")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from inter2former.machine import peak_memory, processor, use_threads
+from inter2former.machine import multiplies_bfloat16, peak_memory, processor, use_threads
 
 
 def test_the_processor_has_a_name(monkeypatch):
@@ -18,6 +18,21 @@ def test_the_processor_has_a_name(monkeypatch):
     monkeypatch.setattr(Path, "read_text", lambda path, **how: "flags: a\n")
     monkeypatch.setattr("platform.processor", lambda: "")
     assert processor() == "unknown"
+
+
+@pytest.mark.parametrize(
+    ("description", "expected"),
+    [
+        ("flags\t\t: sse2 avx512_bf16 avx2\n", True),
+        ("flags : amx_bf16\n", True),
+        ("Features : fp bf16\n", True),
+        ("flags : sse2 avx512f\nbugs : avx512_bf16\n", False),
+        ("", False),
+    ],
+)
+def test_products_of_bfloat16_are_those_that_the_system_states(monkeypatch, description, expected):
+    monkeypatch.setattr(Path, "read_text", lambda path, **how: description)
+    assert multiplies_bfloat16() is expected
 
 
 def test_peak_memory_is_that_of_this_process():

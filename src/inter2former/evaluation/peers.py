@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import ClassVar, TypeAlias
+from typing import ClassVar, Literal, TypeAlias
 
 import numpy as np
 import torch
@@ -30,6 +30,7 @@ from inter2former.evaluation.segmenters.mobile_sam_graphs import (
 )
 from inter2former.evaluation.segmenters.sam_family import SamSegmenter, input_points
 from inter2former.evaluation.segmenters.transformers_sam import RANDOM, TransformersSegmenter
+from inter2former.machine import multiplies_bfloat16
 from inter2former.prompt import Click
 
 __all__ = ["Peer", "PeerLatency", "measure_peers", "mobile_sam_peers", "transformers_peers"]
@@ -83,12 +84,17 @@ def mobile_sam_peers(weights: str | Path, *, size: int = 1024, threads: int | No
 
 
 def transformers_peers(*, threads: int | None = None) -> dict[str, Peer]:
-    """The Segment Anything family under torch, random weights, image encoders in bfloat16, at 1024 pixels."""
+    """The Segment Anything family under torch with random weights, at 1024 pixels.
+
+    Image encoders compute in bfloat16 where the processor has it. Elsewhere float32 is several times as fast.
+    """
+    precision: Literal["float32", "bfloat16"] = "bfloat16" if multiplies_bfloat16() else "float32"
 
     def peer(name: str) -> Peer:
-        return lambda: TransformersSegmenter(f"random:{name}", precision="bfloat16", threads=threads)
+        return lambda: TransformersSegmenter(f"random:{name}", precision=precision, threads=threads)
 
-    return {f"{name}, torch, bf16": peer(name) for name in RANDOM}
+    suffix = ", bf16" if precision == "bfloat16" else ""
+    return {f"{name}, torch{suffix}": peer(name) for name in RANDOM}
 
 
 def measure_peers(

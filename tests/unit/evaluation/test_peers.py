@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 
 from inter2former.errors import MissingPackageError
@@ -64,4 +65,9 @@ def test_naming_peers_builds_none():
         "MobileSAM, OpenVINO",
         "MobileSAM, OpenVINO, bf16",
     ]
-    assert [name.split(",")[0] for name in transformers_peers()] == list(RANDOM)
+
+
+@pytest.mark.parametrize(("has_it", "suffix"), [(True, ", bf16"), (False, "")])
+def test_bfloat16_is_for_processors_that_have_it(monkeypatch, has_it, suffix):
+    monkeypatch.setattr("inter2former.evaluation.peers.multiplies_bfloat16", lambda: has_it)
+    assert list(transformers_peers()) == [f"{name}, torch{suffix}" for name in RANDOM]
