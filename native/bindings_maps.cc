@@ -92,7 +92,8 @@ void MarkBoundaryTokens(const States& reference_map, int stride, int reach, int 
   Active().MarkBoundaryTokens(job);
 }
 
-void FindTokens(const States& reference_map, int stride, int state, const Marks& marks, int threads) {
+void FindTokens(const States& reference_map, int stride, const std::vector<int>& states, const Marks& marks,
+                int threads) {
   TokensWith job{};
   job.height = Size(reference_map.shape(0));
   job.width = Size(reference_map.shape(1));
@@ -101,7 +102,10 @@ void FindTokens(const States& reference_map, int stride, int state, const Marks&
   Require(Size(marks.shape(0)) == job.height / stride && Size(marks.shape(1)) == job.width / stride, "marks",
           "(H / stride, W / stride)");
   job.stride = stride;
-  job.state = state;
+  for (const int state : states) {
+    Require(state >= 0 && state < kStates, "states", "states 0..4");
+    job.sought |= 1u << state;
+  }
   job.states = reference_map.data();
   job.states_row = reference_map.stride(0);
   job.marks = marks.data();
@@ -290,7 +294,7 @@ void BindMapKernels(nb::module_& m) {
         "logits"_a, "threads"_a);
   m.def("boundary_tokens", &MarkBoundaryTokens, "reference_map"_a, "stride"_a, "reach"_a, "unknown"_a, "marks"_a,
         "threads"_a);
-  m.def("tokens_with", &FindTokens, "reference_map"_a, "stride"_a, "state"_a, "marks"_a, "threads"_a);
+  m.def("tokens_with", &FindTokens, "reference_map"_a, "stride"_a, "states"_a, "marks"_a, "threads"_a);
   m.def("interpolated_mask", &InterpolateMask, "logits"_a, "columns"_a, "rows"_a, "mask"_a, "threads"_a);
   m.def("colour_planes", &MakeColourPlanes, "image"_a, "mean"_a, "deviation"_a, "taps"_a, "planes"_a, "threads"_a);
   m.def("convolution_net", &RunConvolutionNet, "nodes"_a, "threads"_a);

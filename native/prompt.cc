@@ -326,7 +326,8 @@ void FindTokens(const TokensWith& job) {
     auto* found = reinterpret_cast<uint8_t*>(memory.data() + worker * Bytes(job.width));
     std::memset(found, 0, static_cast<size_t>(job.width));
     for (int64_t y = token_row * job.stride; y < (token_row + 1) * job.stride; ++y)
-      MarkEqual(job.states + y * job.states_row, job.width, static_cast<uint8_t>(job.state), found);
+      for (uint8_t state = 0; state < kStates; ++state)
+        if (job.sought >> state & 1) MarkEqual(job.states + y * job.states_row, job.width, state, found);
     for (int64_t token = 0; token < columns; ++token) {
       uint8_t any = 0;
       for (int64_t x = token * job.stride; x < (token + 1) * job.stride; ++x) any |= found[x];

@@ -20,14 +20,14 @@ struct BoundaryTokens {
   int threads;
 };
 
-// Marks the tokens that hold a pixel of a state.
+// Marks the tokens that hold a pixel of any of some states.
 struct TokensWith {
   int64_t height, width;  // of the map in pixels, multiples of stride
   int64_t stride;
   const uint8_t* states;  // (height, width), steps of states_row
   int64_t states_row;
-  int state;
-  bool* marks;  // (height / stride, width / stride)
+  uint32_t sought;  // bit s: state s is one of them
+  bool* marks;      // (height / stride, width / stride)
   int threads;
 };
 

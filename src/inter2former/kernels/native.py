@@ -6,6 +6,8 @@ the kernels need laid out in another way is copied here, so a slow call shows he
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -154,11 +156,11 @@ def boundary_tokens(reference_map: Tensor, *, stride: int, reach: int, unknown: 
     return marks
 
 
-def tokens_with(reference_map: Tensor, *, stride: int, state: int) -> Tensor:
+def tokens_with(reference_map: Tensor, *, stride: int, states: Sequence[int]) -> Tensor:
     """As `reference.tokens_with`."""
     height, width = reference_map.shape
     marks = torch.empty(height // stride, width // stride, dtype=torch.bool)
-    _native.tokens_with(_rows(reference_map), stride, state, marks, torch.get_num_threads())
+    _native.tokens_with(_rows(reference_map), stride, states, marks, torch.get_num_threads())
     return marks
 
 

@@ -5,6 +5,7 @@ Those that run over the image once, before the first click, are in `planes`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple, TypeAlias
 
 import torch
@@ -286,17 +287,20 @@ def boundary_tokens(reference_map: Tensor, *, stride: int, reach: int, unknown: 
     return ((highest != lowest) | open_)[0]
 
 
-def tokens_with(reference_map: Tensor, *, stride: int, state: int) -> Tensor:
-    """Mark the tokens that hold a pixel of a state.
+def tokens_with(reference_map: Tensor, *, stride: int, states: Sequence[int]) -> Tensor:
+    """Mark the tokens that hold a pixel of any of some states.
 
     Args:
         reference_map: (H, W) uint8; H and W are multiples of `stride`.
         stride: token side in pixels.
-        state: which.
+        states: which, of 0..4.
     Returns:
         (H / stride, W / stride) bool.
     """
-    return (reference_map == state).unflatten(1, (-1, stride)).any(2).unflatten(0, (-1, stride)).any(1)
+    held = torch.zeros_like(reference_map, dtype=torch.bool)
+    for state in states:
+        held |= reference_map == state
+    return held.unflatten(1, (-1, stride)).any(2).unflatten(0, (-1, stride)).any(1)
 
 
 def interpolated_mask(logits: Tensor, columns: Samples, rows: Samples) -> Tensor:

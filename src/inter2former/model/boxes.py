@@ -128,8 +128,7 @@ def prompt_box(reference_map: Tensor, *, stride: int) -> Box:
     """
     height, width = reference_map.shape[0] // stride, reference_map.shape[1] // stride
     others = [state for state in range(STATES) if state != POSSIBLE_BACKGROUND]
-    holding = [kernels.tokens_with(reference_map, stride=stride, state=state) for state in others]
-    box = tight_box(torch.stack(holding).any(0))
+    box = tight_box(kernels.tokens_with(reference_map, stride=stride, states=others))
     return whole_grid(height, width) if box is None else box.grown(1, height, width)
 
 

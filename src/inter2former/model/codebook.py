@@ -34,10 +34,16 @@ class BinarySphericalCodebook(nn.Module):
     set, vector S + i if not; their sum is the quantised key.
     """
 
+    corners: Tensor
+
     def __init__(self, width: int, bits: int) -> None:
         """Build the codebook for keys of `width` channels and codes of `bits` bits."""
         super().__init__()
         self.bits = bits
+        # The bits of every code, (2^S, S): a click asks for all keys, and this is the longer part of making them.
+        places = torch.arange(bits - 1, -1, -1)
+        codes = torch.arange(2**bits)
+        self.register_buffer("corners", (codes[:, None] >> places & 1).float(), persistent=False)
         self.project = nn.Linear(width, bits)
         self.vectors = nn.Parameter(torch.randn(2 * bits, width))
 
@@ -54,10 +60,7 @@ class BinarySphericalCodebook(nn.Module):
 
     def all_keys(self) -> Tensor:
         """The quantised key of every code: (2^S, D)."""
-        places = 2 ** torch.arange(self.bits - 1, -1, -1, device=self.vectors.device)
-        codes = torch.arange(2**self.bits, device=self.vectors.device)
-        bits = ((codes[:, None] & places) > 0).to(self.vectors.dtype)
-        return self._address(bits)
+        return self._address(self.corners)
 
     def straight_through(self, keys: Tensor) -> StraightThroughKeys:
         """Quantise for training: forward the code's key, backward through the unquantised code.

@@ -239,7 +239,7 @@ class Inter2Former(nn.Module):
     def _tokens_with(self, reference_map: Tensor, state: int) -> Tensor:
         """The tokens (B, h, w) that hold a pixel of that state."""
         stride = self.prompt_embedding.stride
-        return torch.stack([kernels.tokens_with(map_[0], stride=stride, state=state) for map_ in reference_map])
+        return torch.stack([kernels.tokens_with(map_[0], stride=stride, states=[state]) for map_ in reference_map])
 
     def _prompted(self, encoded: EncodedImage, reference_map: Tensor) -> tuple[Tensor, TokenSplit]:
         boundary = select_boundary_tokens(

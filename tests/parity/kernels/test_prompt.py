@@ -44,9 +44,9 @@ def test_boundary_marks(level, size, stride, reach):
 @pytest.mark.parametrize("stride", [16, 8])
 def test_tokens_with_a_state(level, size, stride):
     for states in maps(*size):
-        for state in (0, 4):
-            measured = native.tokens_with(states, stride=stride, state=state)
-            assert torch.equal(measured, reference.tokens_with(states, stride=stride, state=state))
+        for sought in ([0], [4], [1, 3], [0, 2, 3, 4], []):
+            measured = native.tokens_with(states, stride=stride, states=sought)
+            assert torch.equal(measured, reference.tokens_with(states, stride=stride, states=sought))
 
 
 def make(widths):
@@ -81,9 +81,9 @@ def test_every_number_of_threads_gives_the_same_bits(threads):
     torch.set_num_threads(1)
     assert torch.equal(measured, native.embed_prompt(*arguments))
     assert torch.equal(marks, native.boundary_tokens(states, stride=16, reach=3, unknown=UNKNOWN))
-    holding = native.tokens_with(states, stride=16, state=3)
+    holding = native.tokens_with(states, stride=16, states=[3])
     torch.set_num_threads(threads)
-    assert torch.equal(holding, native.tokens_with(states, stride=16, state=3))
+    assert torch.equal(holding, native.tokens_with(states, stride=16, states=[3]))
 
 
 def test_rows_with_gaps(level):
@@ -93,7 +93,7 @@ def test_rows_with_gaps(level):
     assert torch.equal(native.embed_prompt(states, *arguments), native.embed_prompt(states.contiguous(), *arguments))
     marks = [native.boundary_tokens(x, stride=16, reach=3, unknown=UNKNOWN) for x in (states, states.contiguous())]
     assert torch.equal(*marks)
-    assert torch.equal(*(native.tokens_with(x, stride=8, state=4) for x in (states, states.contiguous())))
+    assert torch.equal(*(native.tokens_with(x, stride=8, states=[4]) for x in (states, states.contiguous())))
 
 
 def test_what_does_not_fit_is_refused():
@@ -108,3 +108,6 @@ def test_what_does_not_fit_is_refused():
         native.embed_prompt(states, BACKGROUND, embeddings, weights[:1], biases[:1])
     with pytest.raises(ValueError, match=r"reach must be in \[0, stride\)"):
         native.boundary_tokens(states, stride=16, reach=16, unknown=UNKNOWN)
+    for state in (-1, 5):
+        with pytest.raises(ValueError, match=r"states must be states 0\.\.4"):
+            native.tokens_with(states, stride=16, states=[state])
