@@ -102,9 +102,9 @@ def test_a_prediction_cannot_be_changed(predictor):
 
 def test_timings_and_score(predictor):
     prediction = predictor.add_click(65, 45)
-    assert set(prediction.timings) == {"prompt", "network", "mask", "total", "encode"}
+    assert set(prediction.timings) == {"prompt", "network", "mask", "state", "total", "encode"}
     assert all(seconds > 0 for seconds in prediction.timings.values())
-    parts = sum(prediction.timings[name] for name in ("prompt", "network", "mask"))
+    parts = sum(prediction.timings[name] for name in ("prompt", "network", "mask", "state"))
     assert parts <= prediction.timings["total"]
     assert 0 <= prediction.score <= 1
 

@@ -35,18 +35,19 @@ def times_of(function: Callable[[], object], repeats: int) -> Milliseconds:
     return take_turns({"": function}, repeats)[""]
 
 
-def take_turns(functions: Mapping[str, Callable[[], object]], repeats: int) -> dict[str, Milliseconds]:
+def take_turns(calls: Mapping[str, Callable[[], object] | Task], repeats: int) -> dict[str, Milliseconds]:
     """Times of several calls that take turns, so that what else the machine does meets all of them alike.
 
     Args:
-        functions: the calls, by name; what they leave a GPU to do is waited for.
+        calls: by name, a `Task` where something has to be prepared outside the clock; what they leave a GPU to do is
+            waited for.
         repeats: of each, after one round that does not count.
     Returns:
         the times by name.
     """
-    latencies = measure(
-        {name: Task(partial(_finished, function)) for name, function in functions.items()}, repeats=repeats
-    )
+    tasks = {name: call if isinstance(call, Task) else Task(call) for name, call in calls.items()}
+    finished = {name: Task(partial(_finished, task.run), task.prepare) for name, task in tasks.items()}
+    latencies = measure(finished, repeats=repeats)
     return {
         name: Milliseconds(1000 * latency.median, 1000 * latency.low, 1000 * latency.high)
         for name, latency in latencies.items()

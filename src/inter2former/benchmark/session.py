@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -17,6 +16,7 @@ from inter2former.benchmark.scene import Scene, photo_like
 from inter2former.benchmark.stages import boundary_share, click_stages, encode_stages
 from inter2former.config import STRIDE, preset
 from inter2former.device import full_precision
+from inter2former.evaluation.latency import Task
 from inter2former.frame import WorkingFrame, resize_to_working
 from inter2former.machine import processor
 from inter2former.model.boxes import Box
@@ -199,26 +199,29 @@ def _first_click_time(engine: Engine, encoding: Encoding, repeats: int) -> Stage
 
 
 def _click_times(engine: Engine, share: float, scene: Scene, rates: Rates, repeats: int) -> dict[str, StageTimes]:
-    network = engine.network
     # A picture of this object alone: among others the network would not find it, but the one around it.
     encoding = engine.encode(photo_like(engine.size, (share,)))
     object_ = MaskPrompt.of(scene.mask[: engine.size, : engine.size])
 
-    def later_click() -> tuple[Prediction, float]:
-        """The answer to the scene's click, and the milliseconds from the call to its mask."""
-        session = Session(engine, encoding)
-        session.add(object_)
-        started = time.perf_counter()
-        prediction = session.add(scene.click)
-        return prediction, 1000 * (time.perf_counter() - started)
+    session, answers = Session(engine, encoding), []
 
-    first = {"reference map": lambda: scene.prompt(network.config)}
+    def begin() -> None:
+        """Know the object and nothing else; the session remembers what it has answered."""
+        session.reset()
+        session.add(object_)
+
+    begin()
     # Upsampling is timed on the box that the network finds, which is what the whole click upsamples.
-    stages = click_stages(network, encoding.encoded, scene, _tokens(later_click()[0]))
-    times = _measured(first, stages, {}, rates, repeats)
-    predictions, wholes = zip(*(later_click() for _ in range(repeats)), strict=True)
-    masks = [1000 * prediction.timings["mask"] for prediction in predictions]
-    return times | {"mask": StageTimes(spread(masks)), "total": StageTimes(spread(wholes))}
+    stages = click_stages(engine.network, encoding.encoded, scene, _tokens(session.add(scene.click)))
+    whole = Task(lambda: answers.append(session.add(scene.click)), begin)
+    times = _measured({}, stages, {"total": whole}, rates, repeats)
+
+    def lap(name: str) -> StageTimes:
+        """Of the whole clicks that counted, what is no stage of the network."""
+        return StageTimes(spread([1000 * answer.timings[name] for answer in answers[1:]]))
+
+    total = times.pop("total")
+    return {"reference map": lap("prompt")} | times | {"mask": lap("mask"), "next map": lap("state"), "total": total}
 
 
 def _tokens(prediction: Prediction) -> Box:
@@ -230,7 +233,7 @@ def _tokens(prediction: Prediction) -> Box:
 def _measured(
     first: Mapping[str, Callable[[], object]],
     stages: dict[str, Stage],
-    last: Mapping[str, Callable[[], object]],
+    last: Mapping[str, Callable[[], object] | Task],
     rates: Rates,
     repeats: int,
 ) -> dict[str, StageTimes]:

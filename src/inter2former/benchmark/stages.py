@@ -57,10 +57,9 @@ def click_stages(
         box: the tokens to upsample; None: those of the scene's object.
     """
     decoder = network.config.decoder
-    reference_map = scene.reference_map(network.config).to(encoded.embedding.device)
-    window = network.window(reference_map)
-    encoded, pixels = encoded.cropped(window), window.scaled(STRIDE)
-    reference_map = reference_map[:, :, pixels.rows, pixels.columns].contiguous()
+    whole_image, whole_map = encoded, scene.reference_map(network.config).to(encoded.embedding.device)
+    window = network.window(whole_map)
+    encoded, reference_map = _cropped(whole_image, whole_map, window)
     split = TokenSplit.of(select_boundary_tokens(reference_map, rule=decoder.boundary, stride=STRIDE))
     x = network.prompt_embedding.add_to(encoded.embedding, reference_map)
     blocks = [block for block in network.blocks if isinstance(block, HybridBlock)]
@@ -72,6 +71,7 @@ def click_stages(
     box = (scene.box(network.config) if box is None else box).within(window).moved(-window.left, -window.top)
     attentions, feed_forwards = [block.attention for block in blocks], [block.feed_forward for block in blocks]
     return {
+        "window": Stage(lambda: _cropped(whole_image, whole_map, network.window(whole_map)), (whole_map,)),
         "boundary tokens": Stage(
             lambda: TokenSplit.of(select_boundary_tokens(reference_map, rule=decoder.boundary, stride=STRIDE)),
             (reference_map,),
@@ -98,6 +98,11 @@ def click_stages(
             (*_in_box(tokens, encoded.edges, box), network.upsampling),
         ),
     }
+
+
+def _cropped(encoded: EncodedImage, reference_map: Tensor, window: Box) -> tuple[EncodedImage, Tensor]:
+    pixels = window.scaled(STRIDE)
+    return encoded.cropped(window), reference_map[:, :, pixels.rows, pixels.columns].contiguous()
 
 
 def _in_box(tokens: Tensor, edges: tuple[Tensor, ...], box: Box) -> list[Tensor]:

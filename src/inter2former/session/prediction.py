@@ -32,8 +32,9 @@ class Prediction:
             and strokes before any answer of the network, have 1.
         clicks: the clicks so far, oldest first; those before a given mask are not among them.
         contradicted: those of the clicks that the network's own answer went against, before the mask was mended there.
-        timings: seconds: `prompt` (reference map), `network`, `mask` (to original size) and `total`, their sum and
-            what lies between; `encode` is what `set_image` took, once per image, and is not part of `total`.
+        timings: seconds: `prompt` (reference map), `network`, `mask` (to original size), `state` (what the next prompt
+            builds on) and `total`, their sum and what lies between; `encode` is what `set_image` took, once per image,
+            and is not part of `total`.
         prompts: everything said so far, oldest first.
     """
 

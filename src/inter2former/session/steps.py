@@ -109,6 +109,7 @@ def advance(
         before.painting.apply(mask)
     clock.lap("mask")
     state = State(pack(_with_answer(reference_map, answer.logits, box)), before.painting)
+    clock.lap("state")
     return state, _prediction(mask, stability(answer.logits), answer, prompts, encoding.frame, clock)
 
 
@@ -117,7 +118,7 @@ class _Clock:
 
     def __init__(self, encode: float) -> None:
         self.started = self.last = time.perf_counter()
-        self.laps = {"prompt": 0.0, "network": 0.0, "mask": 0.0}
+        self.laps = {"prompt": 0.0, "network": 0.0, "mask": 0.0, "state": 0.0}
         self.encode = encode
 
     def lap(self, name: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from inter2former.benchmark.clock import Milliseconds, peak_memory_gib, spread, take_turns, times_of
+from inter2former.evaluation.latency import Task
 
 
 @pytest.fixture
@@ -31,6 +32,11 @@ def test_calls_take_turns(fake_time):
     times = take_turns(functions, repeats=2)
     assert {name: time.median for name, time in times.items()} == pytest.approx({"a": 1.0, "bb": 2.0})
     assert order == ["a", "bb"] * 3
+
+
+def test_what_is_prepared_is_not_timed(fake_time):
+    task = Task(lambda: fake_time(0.001), lambda: fake_time(5.0))
+    assert take_turns({"a": task}, repeats=2)["a"].median == pytest.approx(1.0)
 
 
 def test_spread():

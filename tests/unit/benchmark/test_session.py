@@ -29,7 +29,7 @@ def test_times(torch_threads):
         assert all(stage.time.low > 0 for stage in stages.values())
         assert stages["total"].floor is None
     for share, stages in times.clicks.items():
-        assert {"reference map", "boundary tokens", "attention", "upsampling", "mask", "total"} < set(stages)
+        assert {"reference map", "window", "attention", "upsampling", "mask", "next map", "total"} < set(stages)
         for name in ("attention", "feed-forward", "upsampling"):
             assert 0 < stages[name].floor.operations
             assert stages[name].share == stages[name].floor.milliseconds / stages[name].time.median

@@ -43,7 +43,9 @@ def test_stages_of_a_click_end_where_decoding_does(engine):
         encoded = engine.encode(photo_like(SIDE)).encoded
         scene = Scene.of(network.config, side=SIDE, share=0.5)
         stages = click_stages(network, encoded, scene)
-        assert list(stages) == ["boundary tokens", "prompt embedding", "attention", "feed-forward", "box", "upsampling"]
+        assert list(stages) == [
+            "window", "boundary tokens", "prompt embedding", "attention", "feed-forward", "box", "upsampling",
+        ]  # fmt: skip
         results = {name: stage.run() for name, stage in stages.items()}
         tokens = network.prompted_tokens(encoded, scene.reference_map(network.config))
         torch.testing.assert_close(
