@@ -6,6 +6,7 @@ preset remedies (each remedy is one field). Unknown names are refused by `preset
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Literal, get_args, get_origin, get_type_hints
 
@@ -153,6 +154,7 @@ class DecoderConfig:
             "full": every token sees all tokens; "bsq": every token sees codes; "vq": as "hybrid", but the codes are
             the nearest of 2^code_bits learned vectors.
         code_bits: bits of a code, 1..12.
+        code_balance: in training, the weight of a loss against codes that are all alike; 0 as released.
         prompt: "dynamic": the reference map is embedded inside its box, along the contours; "dense": the whole of it.
         upsampling: "local": inside the box of the object; "full": the whole plane.
         feed_forward: "hybrid": a shared expert for every token and routed ones for boundary tokens; "shared": only the
@@ -184,6 +186,7 @@ class DecoderConfig:
     hidden: int = 512
     attention: Literal["hybrid", "full", "bsq", "vq"] = "hybrid"
     code_bits: int = 8
+    code_balance: float = 0.0
     prompt: Literal["dynamic", "dense"] = "dynamic"
     upsampling: Literal["local", "full"] = "local"
     feed_forward: Literal["hybrid", "shared"] = "hybrid"
@@ -211,6 +214,8 @@ class DecoderConfig:
         for name in ("width", "depth", "downscale", "hidden"):
             _check_range(self, name, 1)
         _check_range(self, "code_bits", 1, MAX_CODE_BITS)
+        if not 0 <= self.code_balance < math.inf:
+            raise ValueError(f"code_balance is {self.code_balance}; it must be a number of at least 0")
         _check_range(self, "experts_per_token", 1, self.downscale)
         if self.window_margin is not None:
             _check_range(self, "window_margin", 2)  # what upsampling looks beyond its box
@@ -311,6 +316,7 @@ PRESETS: dict[str, ModelConfig] = {
         encoder=TinyViTConfig(),
         edges=EdgeConfig(planes="colour", depths=(1, 0), skips=(0, 32, 64, 128), norm="none"),
         decoder=DecoderConfig(
+            code_balance=0.1,
             boundary="exact",
             prompt_border="background",
             normalise_embedding=True,

@@ -141,7 +141,11 @@ def attention(config: DecoderConfig) -> TokenAttention:
     inner = config.width // config.downscale
     if config.attention == "full":
         return FullAttention(config.width, inner)
-    codebook = (VectorCodebook if config.attention == "vq" else BinarySphericalCodebook)(inner, config.code_bits)
+    codebook = (
+        VectorCodebook(inner, config.code_bits)
+        if config.attention == "vq"
+        else BinarySphericalCodebook(inner, config.code_bits, balance=config.code_balance)
+    )
     return (CodeAttention if config.attention == "bsq" else HybridAttention)(config.width, inner, codebook)
 
 

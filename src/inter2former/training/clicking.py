@@ -8,8 +8,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from inter2former.model.attention import CodeAttention
 from inter2former.model.image_features import ImageFeatures
-from inter2former.model.inter2former import EncodedImage, Inter2Former, TrainingOutput
+from inter2former.model.inter2former import EncodedImage, HybridBlock, Inter2Former, TrainingOutput
 from inter2former.training.batches import Batch
 from inter2former.training.interaction import SimulatedInteraction, simulate_interaction
 from inter2former.training.losses import IGNORE, low_resolution_target, normalised_focal_loss
@@ -32,8 +33,8 @@ class Clicking:
         """Simulate the interaction on a batch and compute the losses of its last answers.
 
         Returns:
-            `mask`, `coarse` and `commitment`, each the mean over the answers that are learned from; the figure `iou`
-            and the logits, of the last answer.
+            `mask`, `coarse` and `commitment`, each the mean over the answers that are learned from; the logits of the
+            last answer, its figure `iou` and, where attention has codes, `codes`: how many of them are in use.
         """
         network, settings = self.network, self.settings
         device = next(network.parameters()).device
@@ -51,7 +52,13 @@ class Clicking:
             if left:
                 users.answered((logits[:, 0] > 0).unbind())
         terms = {name: torch.stack([answer[name] for answer in answers]).mean() for name in answers[0]}
-        return Losses(terms, {"iou": _mean_iou(logits > 0, target)}, logits)
+        return Losses(terms, {"iou": _mean_iou(logits > 0, target)} | self._code_figures(), logits)
+
+    def _code_figures(self) -> dict[str, Tensor]:
+        """Codes that lie idle are seen here only: the losses go down all the same."""
+        attentions = [block.attention for block in self.network.blocks if isinstance(block, HybridBlock)]
+        used = [attention.codebook.used for attention in attentions if isinstance(attention, CodeAttention)]
+        return {"codes": torch.stack(used).mean()} if used else {}
 
     def _answer_silently(self, encoded: EncodedImage, users: SimulatedInteraction, rounds: int) -> None:
         """The answers that only prepare those to learn from."""

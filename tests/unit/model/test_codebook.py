@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 
-from inter2former.model.codebook import COMMITMENT_WEIGHT, BinarySphericalCodebook, VectorCodebook
+from inter2former.model.codebook import COMMITMENT_WEIGHT, BinarySphericalCodebook, VectorCodebook, codes_used
 
 
 def test_table_holds_the_training_keys():
@@ -33,6 +34,41 @@ def test_gradient_passes_through_the_unquantised_code():
     codebook.straight_through(keys).keys.sum().backward()
     assert keys.grad is not None
     assert keys.grad.abs().max() > 0
+
+
+@pytest.mark.parametrize(
+    ("codes", "used"), [([3, 3, 3], 1.0), ([0, 1, 2, 7], 4.0), ([[5, 6], [6, 5]], 2.0), ([1, 1, 1, 2], 1.7548)]
+)
+def test_codes_in_use(codes, used):
+    assert codes_used(torch.tensor(codes), 8).item() == pytest.approx(used, abs=1e-4)
+
+
+def test_balance_keeps_keys_with_much_in_common_in_many_codes():
+    torch.manual_seed(4)
+    keys = 4.0 + torch.randn(2, 300, 16)
+    used = {}
+    for balance in (0.0, 0.1):
+        torch.manual_seed(5)
+        codebook = BinarySphericalCodebook(16, 4, balance=balance)
+        learning = torch.optim.Adam(codebook.parameters(), lr=0.02)
+        for _ in range(100):
+            learning.zero_grad()
+            codebook.straight_through(keys).commitment_loss.backward()
+            learning.step()
+        used[balance] = codes_used(codebook.codes(keys), 16).item()
+        assert codebook.used.item() == pytest.approx(used[balance], rel=0.1)
+    assert used[0.0] < 3
+    assert used[0.1] > 10
+
+
+def test_balance_leaves_the_keys_alone():
+    torch.manual_seed(6)
+    codebook, gradients = BinarySphericalCodebook(8, 4), []
+    for codebook.balance in (0.0, 10.0):
+        keys = torch.randn(50, 8, generator=torch.Generator().manual_seed(0)).requires_grad_()
+        codebook.straight_through(keys).commitment_loss.backward()
+        gradients.append(keys.grad)
+    assert torch.equal(*gradients)
 
 
 def test_a_vector_code_is_the_nearest_vector():
